@@ -1,0 +1,178 @@
+"""The replica's records by what callers look for: name, node, instance, status, tag, meta.
+
+Each index is changed by `add` and `remove` only, which the replica calls in step with its records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from regista.model import Check, Entry, Node, Service
+
+T = TypeVar("T")
+P = TypeVar("P")
+
+Nodes = dict[str, Entry[Node]]
+Services = dict[str, Entry[Service]]
+Checks = dict[str, Entry[Check]]
+
+
+class ServiceGroup:
+    """The instances of one service, whatever the case of its name."""
+
+    __slots__ = ("_by_meta", "_by_tag", "_ordered", "members")
+
+    def __init__(self) -> None:
+        self.members: Services = {}
+        self._ordered: tuple[Entry[Service], ...] | None = None
+        # Made when first asked for, and again after a change: most services are never asked for by tag.
+        self._by_tag: dict[str, list[Entry[Service]]] | None = None
+        self._by_meta: dict[tuple[str, str], list[Entry[Service]]] | None = None
+
+    def ordered(self) -> tuple[Entry[Service], ...]:
+        """All instances, by node and then by id (both lower-cased), as Consul orders them."""
+        if self._ordered is None:
+            self._ordered = tuple(sorted(self.members.values(), key=_by_node_and_id))
+        return self._ordered
+
+    def with_tag(self, tag: str) -> Iterable[Entry[Service]]:
+        """The instances with this tag, compared without regard to case; in the same order."""
+        if self._by_tag is None:
+            self._by_tag = {}
+            for entry in self.ordered():
+                for each in {tag.lower() for tag in entry.record.tags}:
+                    self._by_tag.setdefault(each, []).append(entry)
+        return self._by_tag.get(tag.lower(), ())
+
+    def with_meta(self, pair: tuple[str, str]) -> Iterable[Entry[Service]]:
+        """The instances with this key and value in their metadata; in the same order."""
+        if self._by_meta is None:
+            self._by_meta = {}
+            for entry in self.ordered():
+                for each in (entry.record.meta or {}).items():
+                    self._by_meta.setdefault(each, []).append(entry)
+        return self._by_meta.get(pair, ())
+
+    def changed(self) -> None:
+        """Drops what was derived from the members."""
+        self._ordered = self._by_tag = self._by_meta = None
+
+
+class ServiceIndexes:
+    """Instances by service name and by node."""
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, ServiceGroup] = {}
+        self.by_node: dict[str, Services] = {}
+
+    def add(self, key: str, entry: Entry[Service]) -> None:
+        service = entry.record
+        name = service.name.lower()
+        group = self.by_name.get(name)
+        if group is None:
+            group = self.by_name[name] = ServiceGroup()
+        group.members[key] = entry
+        group.changed()
+        self.by_node.setdefault(service.node.lower(), {})[key] = entry
+
+    def remove(self, key: str, entry: Entry[Service]) -> None:
+        service = entry.record
+        name = service.name.lower()
+        group = self.by_name[name]
+        del group.members[key]
+        group.changed()
+        if not group.members:
+            del self.by_name[name]
+        _discard(self.by_node, service.node.lower(), key)
+
+
+class CheckIndexes:
+    """Checks by instance, by service name, by node and by status."""
+
+    def __init__(self) -> None:
+        # Tuples, in the order of their ids: an instance has few checks, and a dict each costs 200 bytes more.
+        self.by_instance: dict[str, tuple[Entry[Check], ...]] = {}
+        self.of_node_itself: dict[str, tuple[Entry[Check], ...]] = {}
+        self.by_service_name: dict[str, Checks] = {}
+        self.by_node: dict[str, Checks] = {}
+        self.by_status: dict[str, Checks] = {}
+
+    def add(self, key: str, entry: Entry[Check]) -> None:
+        check = entry.record
+        node = check.node.lower()
+        self.by_node.setdefault(node, {})[key] = entry
+        self.by_status.setdefault(check.status, {})[key] = entry
+        if check.service_id:
+            _insert(self.by_instance, check.service_key, entry)
+            self.by_service_name.setdefault(check.service_name.lower(), {})[key] = entry
+        else:
+            _insert(self.of_node_itself, node, entry)
+
+    def remove(self, key: str, entry: Entry[Check]) -> None:
+        check = entry.record
+        node = check.node.lower()
+        _discard(self.by_node, node, key)
+        _discard(self.by_status, check.status, key)
+        if check.service_id:
+            _take_out(self.by_instance, check.service_key, entry)
+            _discard(self.by_service_name, check.service_name.lower(), key)
+        else:
+            _take_out(self.of_node_itself, node, entry)
+
+
+class NodeIndexes:
+    """Nodes by metadata and by id."""
+
+    def __init__(self) -> None:
+        self.by_meta: dict[tuple[str, str], Nodes] = {}
+        self.by_id: Nodes = {}
+
+    def add(self, key: str, entry: Entry[Node]) -> None:
+        node = entry.record
+        if node.id:
+            self.by_id[node.id] = entry
+        for pair in (node.meta or {}).items():
+            self.by_meta.setdefault(pair, {})[key] = entry
+
+    def remove(self, key: str, entry: Entry[Node]) -> None:
+        node = entry.record
+        if node.id and self.by_id.get(node.id) is entry:
+            del self.by_id[node.id]
+        for pair in (node.meta or {}).items():
+            _discard(self.by_meta, pair, key)
+
+    def with_meta(self, pairs: Iterable[tuple[str, str]]) -> set[str]:
+        """The keys of the nodes that have all these pairs; none for no pairs."""
+        found: set[str] | None = None
+        for pair in pairs:
+            keys = set(self.by_meta.get(pair, ()))
+            found = keys if found is None else found & keys
+        return found or set()
+
+
+def _by_node_and_id(entry: Entry[Service]) -> tuple[str, str]:
+    return entry.record.node.lower(), entry.record.id.lower()
+
+
+def _by_check_id(entry: Entry[Check]) -> str:
+    return entry.record.id.lower()
+
+
+def _insert(index: dict[str, tuple[Entry[Check], ...]], key: str, entry: Entry[Check]) -> None:
+    index[key] = tuple(sorted((*index.get(key, ()), entry), key=_by_check_id))
+
+
+def _take_out(index: dict[str, tuple[Entry[Check], ...]], key: str, entry: Entry[Check]) -> None:
+    left = tuple(each for each in index[key] if each is not entry)
+    if left:
+        index[key] = left
+    else:
+        del index[key]
+
+
+def _discard(index: dict[P, dict[str, T]], name: P, key: str) -> None:
+    members = index[name]
+    del members[key]
+    if not members:
+        del index[name]

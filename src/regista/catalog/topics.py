@@ -1,0 +1,122 @@
+"""Topics: what an answer depends on, when it last changed, and who wants to know.
+
+A topic is a name such as `services` or `service/web`. Its *index* is that of the last transaction that touched
+it, and is what callers of a blocking query hold on to. Its *version* also counts what changes without a
+transaction (the output of a check), and is what a ready answer is compared by; nobody is woken for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+NODES = "nodes"
+SERVICES = "services"
+CHECKS = "checks"
+
+WakeUp = Callable[[], None]
+
+
+def service_topic(name: str) -> str:
+    """The instances of a service, their checks, and the nodes they are on."""
+    return "service/" + name.lower()
+
+
+def node_topic(name: str) -> str:
+    """A node, its services and its checks."""
+    return "node/" + name.lower()
+
+
+class _Topic:
+    __slots__ = ("index", "version", "watchers")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.version = 0
+        self.watchers: dict[int, WakeUp] | None = None
+
+
+class Topics:
+    """Every topic that was ever touched, or that somebody watches.
+
+    A topic nobody ever touched has the index `absent_index`, which other topics' changes don't move; so a
+    caller who waits for a name that doesn't exist waits for *that name*.
+    """
+
+    def __init__(self) -> None:
+        self.absent_index = 1
+        self._topics: dict[str, _Topic] = {}
+        self._tickets = 0
+
+    def __len__(self) -> int:
+        return len(self._topics)
+
+    def index(self, names: Iterable[str]) -> int:
+        """The highest index of these topics, at least 1 (Consul never says 0)."""
+        topics = self._topics
+        return max(topics[name].index if name in topics else self.absent_index for name in names)
+
+    def version(self, names: Iterable[str]) -> tuple[int, ...]:
+        """A value that differs whenever anything about these topics may have changed."""
+        versions: list[int] = []
+        for name in names:
+            topic = self._topics.get(name)
+            versions.append(0 if topic is None else topic.version)
+        return tuple(versions)
+
+    def touch(self, names: Iterable[str], index: int) -> None:
+        """Notes a change at `index`, waking nobody yet; see `wake`."""
+        for name in names:
+            topic = self._topics.get(name)
+            if topic is None:
+                topic = self._topics[name] = _Topic(index)
+            topic.index = max(topic.index, index)
+            topic.version += 1
+
+    def refresh(self, names: Iterable[str]) -> None:
+        """Notes that something changed for which nobody is woken."""
+        for name in names:
+            if name in self._topics:
+                self._topics[name].version += 1
+
+    def watch(self, names: Iterable[str], wake_up: WakeUp) -> Callable[[], None]:
+        """Has `wake_up` called after each change of any of these topics, until the returned function is called.
+
+        A change that touches several of the topics calls once for each; `wake_up` must be cheap and not raise.
+        """
+        self._tickets += 1
+        ticket = self._tickets
+        names = tuple(names)
+        for name in names:
+            topic = self._topics.get(name)
+            if topic is None:
+                topic = self._topics[name] = _Topic(self.absent_index)
+            if topic.watchers is None:
+                topic.watchers = {}
+            topic.watchers[ticket] = wake_up
+
+        def stop() -> None:
+            for name in names:
+                topic = self._topics[name]
+                if topic.watchers is not None:
+                    topic.watchers.pop(ticket, None)
+                    topic.watchers = topic.watchers or None
+
+        return stop
+
+    def wake(self, names: Iterable[str]) -> None:
+        """Calls whoever watches these topics."""
+        for name in names:
+            topic = self._topics.get(name)
+            if topic is not None and topic.watchers:
+                for wake_up in list(topic.watchers.values()):
+                    wake_up()
+
+    def forget(self, is_live: Callable[[str], bool]) -> None:
+        """Drops topics that nothing stands behind and nobody watches; their index goes into `absent_index`.
+
+        Keeps names that came and went from filling the memory. A dropped topic's index never goes back: it is at
+        most the new `absent_index`.
+        """
+        dead = [name for name, topic in self._topics.items() if not topic.watchers and not is_live(name)]
+        for name in dead:
+            self.absent_index = max(self.absent_index, self._topics.pop(name).index)

@@ -1,0 +1,222 @@
+"""What can be registered. A record is immutable; a change is a new record under the same kind and key.
+
+Records are shared between threads, answers and subscribers, so nobody may change one, nor a mapping inside it.
+Names are kept as they were spelled; keys are lower-cased, because Consul's catalog matches node names, service
+ids and check ids without regard to case.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal, TypeAlias
+
+import msgspec
+
+Status: TypeAlias = str
+"""`passing`, `warning` or `critical`; a catalog registration may store any other word (Consul 1.9)."""
+
+PASSING: Status = "passing"
+WARNING: Status = "warning"
+CRITICAL: Status = "critical"
+STATUSES = (PASSING, WARNING, CRITICAL)
+
+Manager: TypeAlias = Literal["agent", "catalog", "config", "server"]
+"""Who wrote a record and keeps it right: a caller of the agent's paths, a caller of the catalog's paths, the
+agent's configuration files, or the server itself. A reconciler touches only its own."""
+
+
+class Weights(msgspec.Struct, frozen=True, gc=False):
+    """The share of traffic for an instance in each usable status."""
+
+    passing: int = 1
+    warning: int = 1
+
+
+class ServiceAddress(msgspec.Struct, frozen=True, gc=False):
+    """Where an instance answers on one kind of network (`lan`, `wan_ipv4`, …)."""
+
+    address: str = ""
+    port: int = 0
+
+
+class Node(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A machine, or an agent on one."""
+
+    kind: ClassVar[str] = "node"
+
+    name: str
+    id: str = ""
+    address: str = ""
+    tagged_addresses: dict[str, str] | None = None
+    meta: dict[str, str] | None = None
+    manager: Manager = "catalog"
+
+    @property
+    def key(self) -> str:
+        """The record's key: the name, lower-cased."""
+        return self.name.lower()
+
+
+class Service(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """One instance of a service on one node.
+
+    Attributes:
+        ttl_s: seconds after which an instance that nobody renewed is removed; 0 for never.
+        incarnation: which life of this id it is; another process that takes the id over is another incarnation.
+    """
+
+    kind: ClassVar[str] = "service"
+
+    node: str
+    id: str
+    name: str
+    tags: tuple[str, ...] = ()
+    address: str = ""
+    port: int = 0
+    meta: dict[str, str] | None = None
+    weights: Weights = Weights()
+    tagged_addresses: dict[str, ServiceAddress] | None = None
+    enable_tag_override: bool = False
+    service_kind: str = ""
+    ttl_s: float = 0.0
+    incarnation: str = ""
+    manager: Manager = "catalog"
+
+    @property
+    def key(self) -> str:
+        """The record's key, see `node_item_key`."""
+        return node_item_key(self.node, self.id)
+
+
+class CheckDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """How a check is made. Exactly one of `http`, `tcp` and `ttl_s` says what kind it is.
+
+    Attributes:
+        interval_s: seconds between two probes.
+        timeout_s: seconds that one probe may take; 0 for the kind's default.
+        ttl_s: seconds within which the service must report.
+        deregister_critical_service_after_s: seconds in critical after which the service is removed; 0 for never.
+        output_bytes_max: how much of a probe's output is kept; 0 for the agent's limit.
+    """
+
+    http: str = ""
+    method: str = ""
+    header: dict[str, tuple[str, ...]] | None = None
+    body: str = ""
+    disable_redirects: bool = False
+    tls_skip_verify: bool = False
+    tls_server_name: str = ""
+    tcp: str = ""
+    ttl_s: float = 0.0
+    interval_s: float = 0.0
+    timeout_s: float = 0.0
+    success_before_passing: int = 0
+    failures_before_warning: int = 0
+    failures_before_critical: int = 0
+    deregister_critical_service_after_s: float = 0.0
+    output_bytes_max: int = 0
+
+
+class Check(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """What is known of the health of a node or of one instance.
+
+    Attributes:
+        output: what was said when the status last changed; later output is kept beside the log, see
+            `Catalog.output`.
+        service_id: "" for a check of the node itself.
+        service_name, service_tags: as they were when the check was registered (Consul keeps them so).
+        type: `ttl`, `http`, `tcp`; "" where nobody runs it.
+        definition: how it is made; None where nobody runs it.
+    """
+
+    kind: ClassVar[str] = "check"
+
+    node: str
+    id: str
+    name: str
+    status: Status = CRITICAL
+    notes: str = ""
+    output: str = ""
+    service_id: str = ""
+    service_name: str = ""
+    service_tags: tuple[str, ...] = ()
+    type: str = ""
+    definition: CheckDefinition | None = None
+    manager: Manager = "catalog"
+
+    @property
+    def key(self) -> str:
+        """The record's key, see `node_item_key`."""
+        return node_item_key(self.node, self.id)
+
+    @property
+    def service_key(self) -> str:
+        """The key of the instance it belongs to; "" for a check of the node itself."""
+        return node_item_key(self.node, self.service_id) if self.service_id else ""
+
+
+class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """That an incarnation of an instance has ended, so that a late message can't bring it back.
+
+    Attributes:
+        reason: a sentence for the caller who comes too late.
+        at_s: when it ended, in seconds since the epoch.
+    """
+
+    kind: ClassVar[str] = "tombstone"
+
+    node: str
+    id: str
+    incarnation: str
+    reason: str = ""
+    at_s: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """The record's key: the instance's, then `@` and the incarnation."""
+        return tombstone_key(self.node, self.id, self.incarnation)
+
+
+Record: TypeAlias = Node | Service | Check | Tombstone
+
+KINDS: dict[str, type[Record]] = {
+    Node.kind: Node,
+    Service.kind: Service,
+    Check.kind: Check,
+    Tombstone.kind: Tombstone,
+}
+"""Every kind of record by its name in the store. A new kind is one class and one line here."""
+
+
+def node_item_key(node: str, item_id: str) -> str:
+    """The key of a service or check: `node/id`, lower-cased, with `/` and `%` of the node's name escaped.
+
+    Only the node is escaped, so the first `/` ends it whatever the id holds.
+    """
+    node = node.lower()
+    if "%" in node or "/" in node:
+        node = node.replace("%", "%25").replace("/", "%2f")
+    return f"{node}/{item_id.lower()}"
+
+
+def tombstone_key(node: str, item_id: str, incarnation: str) -> str:
+    """The key under which the end of an incarnation is noted."""
+    return f"{node_item_key(node, item_id)}@{incarnation}"
+
+
+_encoder = msgspec.json.Encoder()
+_decoders = {kind: msgspec.json.Decoder(record_type) for kind, record_type in KINDS.items()}
+
+
+def encode_record(record: Record) -> bytes:
+    """The record as JSON, without its kind and key."""
+    return _encoder.encode(record)
+
+
+def decode_record(kind: str, value: bytes | str) -> Record:
+    """The record of that kind in `value`.
+
+    Raises:
+        KeyError: no such kind.
+        msgspec.ValidationError: `value` is not such a record.
+    """
+    return _decoders[kind].decode(value)

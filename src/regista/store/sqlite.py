@@ -1,0 +1,491 @@
+"""The log in one SQLite file (or in memory): group commit, retention, one writer thread.
+
+Theory of operation. Callers put transactions into a queue on the event loop. The writer thread takes all that
+wait, judges their conditions one after the other, writes what holds in **one** SQLite transaction, and hands the
+outcomes back to the loop in one call. So a commit costs a share of an fsync, and the busier it gets, the smaller
+the share. The thread works on a whole group with four statements whatever its size, because each statement
+gives up the interpreter lock and has to win it back from the loop.
+
+Journal: WAL with `synchronous=FULL`: an acknowledged transaction survives `kill -9` and power loss.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from regista.model import (
+    Batch,
+    Change,
+    Compacted,
+    Conflict,
+    Delete,
+    Entry,
+    Overloaded,
+    Put,
+    Snapshot,
+    StoreDamaged,
+    StoreUnavailable,
+    Transaction,
+    decode_record,
+    encode_record,
+    setting,
+)
+from regista.store import schema
+from regista.store.lock import DirectoryLock
+
+if TYPE_CHECKING:
+    from regista.store import BatchListener
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+FILE_NAME = "regista.db"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """What can be set of the store."""
+
+    log_retention_s: float = setting(
+        3600.0,
+        "How long the log keeps a change after it was made. Longer lets a listener that was away for longer "
+        "resume; shorter keeps the file smaller.",
+        unit="s",
+        at_least=0,
+        at_most=30 * 86400,
+    )
+    log_bytes_min: int = setting(
+        1024 * 1024,
+        "How large the log may always grow. Beyond it, the log may take as much room as the live records do, so "
+        "that the file stays in proportion to what is registered. More keeps more history of a small registry.",
+        unit="bytes",
+        at_least=64 * 1024,
+        at_most=16 * 1024**3,
+    )
+    log_bytes_max: int = setting(
+        64 * 1024 * 1024,
+        "How large the log may grow at the most; the oldest changes go first.",
+        unit="bytes",
+        at_least=64 * 1024,
+        at_most=16 * 1024**3,
+    )
+    commit_queue_max: int = setting(
+        8192,
+        "How many writes may wait for the disk. More rides out longer stalls of the disk; fewer tells callers "
+        "sooner that it can't keep up.",
+        at_least=1,
+        at_most=1_000_000,
+    )
+
+
+@dataclasses.dataclass(slots=True)
+class _Waiting:
+    """A transaction in the queue, and who waits for its outcome."""
+
+    transaction: Transaction
+    done: asyncio.Future[int]
+
+
+@dataclasses.dataclass(slots=True)
+class _Group:
+    """What one SQLite transaction will hold."""
+
+    batches: list[Batch]
+    outcomes: list[tuple[asyncio.Future[int], int | Exception]]
+
+
+class SqliteStore:
+    """A `Store` in `directory / "regista.db"`, or in memory when `directory` is None.
+
+    Args:
+        wall_clock: seconds since the epoch, for `Batch.at_s` and retention.
+    """
+
+    def __init__(
+        self, directory: Path | None, settings: StoreSettings, *, wall_clock: Callable[[], float]
+    ) -> None:
+        self._directory = directory
+        self._path = directory / FILE_NAME if directory else None
+        self._settings = settings
+        self._wall_clock = wall_clock
+        self._lock: DirectoryLock | None = None
+        self._queue: queue.SimpleQueue[_Waiting | Callable[[], None] | None] = queue.SimpleQueue()
+        self._waiting = 0
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_batch: BatchListener | None = None
+        # Below: the writer thread's alone, once it runs.
+        self._connection: sqlite3.Connection | None = None
+        self._index = 0
+        self._floor_index = 0
+        self._log_bytes = 0
+        self._uncounted_bytes = 0
+        self._compact_at_s = 0.0
+        self._shrunk_at_index = 0
+
+    async def open(self, on_batch: BatchListener) -> Snapshot:
+        """See `Store.open`. Reads the whole file; the loop stands still meanwhile, for nothing runs yet."""
+        assert self._thread is None, "open was called twice"
+        if self._directory:
+            self._lock = DirectoryLock(self._directory)
+            self._lock.take()
+        try:
+            self._connection = self._connect()
+            schema.prepare(self._connection, self._path)
+            snapshot = self._read_snapshot()
+        except BaseException as error:
+            self._let_go()
+            if isinstance(error, sqlite3.Error | OSError):
+                raise StoreUnavailable(f"{self._path} can't be opened: {error}.") from error
+            raise
+        self._on_batch = on_batch
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._write_loop, name="regista-store", daemon=True)
+        self._thread.start()
+        return snapshot
+
+    async def commit(self, transaction: Transaction) -> int:
+        """See `Store.commit`."""
+        if self._waiting >= self._settings.commit_queue_max:
+            raise Overloaded("store.commit_queue_max", used=self._waiting, most=self._settings.commit_queue_max)
+        assert transaction.changes, "a transaction without changes has no place in the log"
+        assert self._loop is not None
+        if self._thread is None:
+            raise StoreUnavailable("the store is closed; the agent is stopping.")
+        done: asyncio.Future[int] = self._loop.create_future()
+        self._waiting += 1
+        self._queue.put(_Waiting(transaction, done))
+        return await done
+
+    async def changes(self, after_index: int) -> Sequence[Batch]:
+        """See `Store.changes`."""
+
+        def read() -> Sequence[Batch]:
+            if after_index < self._floor_index:
+                raise Compacted(floor_index=self._floor_index)
+            return list(self._read_log(after_index))
+
+        return await self._in_writer(read)
+
+    async def barrier(self) -> int:
+        """See `Store.barrier`: this store has one writer, so what is queued now is all there can be."""
+        return await self._in_writer(lambda: self._index)
+
+    async def close(self) -> None:
+        """See `Store.close`."""
+        if self._thread is None:
+            return
+        assert self._loop is not None
+        thread, self._thread = self._thread, None
+        self._queue.put(None)
+        await self._loop.run_in_executor(None, thread.join)
+        self._let_go()
+
+    # ---- opening ----
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path or ":memory:", isolation_level=None, check_same_thread=False, timeout=1.0
+        )
+        if self._path:
+            # Asked for before the tables exist, or it has no effect; lets compaction shrink the file.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError:
+                raise
+            except sqlite3.DatabaseError as error:
+                connection.close()
+                raise StoreDamaged(schema.damage_text(self._path, str(error))) from error
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA journal_size_limit = 4194304")
+        return connection
+
+    def _read_snapshot(self) -> Snapshot:
+        assert self._connection is not None
+        self._index, self._floor_index = self._connection.execute(
+            "SELECT last_index, floor_index FROM state"
+        ).fetchone()
+        (log_bytes,) = self._connection.execute("SELECT total(length(changes)) FROM log").fetchone()
+        self._log_bytes = int(log_bytes)
+        try:
+            entries = [
+                Entry(decode_record(kind, value), create_index, modify_index)
+                for kind, create_index, modify_index, value in self._connection.execute(
+                    "SELECT kind, create_index, modify_index, value FROM record"
+                )
+            ]
+            recent = list(self._read_log(self._floor_index))
+        except (KeyError, msgspec.DecodeError) as error:
+            raise StoreDamaged(schema.damage_text(self._path, f"a record can't be read ({error})")) from error
+        return Snapshot(self._index, self._floor_index, entries, recent)
+
+    def _read_log(self, after_index: int) -> Iterator[Batch]:
+        assert self._connection is not None
+        rows = self._connection.execute(
+            "SELECT idx, at_s, changes FROM log WHERE idx > ? ORDER BY idx", (after_index,)
+        )
+        for index, at_s, changes in rows:
+            yield Batch(index, at_s, decode_changes(changes))
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    # ---- the writer thread ----
+
+    async def _in_writer(self, job: Callable[[], T]) -> T:
+        """What `job` returns when it is run by the writer thread, after all that waits now."""
+        assert self._loop is not None
+        if self._thread is None:
+            raise StoreUnavailable("the store is closed; the agent is stopping.")
+        loop = self._loop
+        done: asyncio.Future[T] = loop.create_future()
+
+        def run() -> None:
+            outcome: T | Exception
+            try:
+                outcome = job()
+            except Exception as error:  # noqa: BLE001 - it is raised where the job was asked for
+                outcome = error
+            loop.call_soon_threadsafe(_settle, done, outcome)
+
+        self._queue.put(run)
+        return await done
+
+    def _write_loop(self) -> None:
+        """Takes all that waits, again and again, until None comes."""
+        while True:
+            item = self._queue.get()
+            group: list[_Waiting] = []
+            while isinstance(item, _Waiting):
+                group.append(item)
+                try:
+                    item = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+            if group:
+                self._commit_group(group)
+            if item is None:
+                return
+            if not isinstance(item, _Waiting):
+                item()
+
+    def _commit_group(self, waiting: Sequence[_Waiting]) -> None:
+        before = self._index
+        group = _Group([], [])
+        try:
+            group = self._judge(waiting)
+            if group.batches:
+                self._write(group.batches)
+        except sqlite3.Error as error:
+            if self._is_committed_after_all():
+                logger.warning("the store reported an error for a commit that is on disk: %s", error)
+            else:
+                self._index = before
+                logger.warning("the store can't be written: %s", error)
+                failure = StoreUnavailable(
+                    f"the write was not made: {error}. Reads go on; free space on the disk or mend it, then try again."
+                )
+                group = _Group([], [(item.done, failure) for item in waiting])
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self._deliver, group)
+
+    def _deliver(self, group: _Group) -> None:
+        """On the loop: first the replica, then those who wait, so that they read what they wrote."""
+        assert self._on_batch is not None
+        for batch in group.batches:
+            self._on_batch(batch)
+        for done, outcome in group.outcomes:
+            self._waiting -= 1
+            _settle(done, outcome)
+
+    def _judge(self, waiting: Sequence[_Waiting]) -> _Group:
+        """Gives an index to each transaction whose conditions hold after those before it."""
+        indexes = self._modify_indexes({(c.kind, c.key) for w in waiting for c in w.transaction.conditions})
+        group = _Group([], [])
+        now_s = self._wall_clock()
+        for item in waiting:
+            transaction = item.transaction
+            broken = next(
+                (c for c in transaction.conditions if indexes.get((c.kind, c.key), 0) != c.modify_index), None
+            )
+            if broken is not None:
+                conflict = Conflict(f"{broken.kind} {broken.key} has changed meanwhile", index=self._index)
+                group.outcomes.append((item.done, conflict))
+                continue
+            self._index += 1
+            for change in transaction.changes:
+                record = change.record
+                indexes[record.kind, record.key] = self._index if isinstance(change, Put) else 0
+            group.batches.append(Batch(self._index, now_s, transaction.changes))
+            group.outcomes.append((item.done, self._index))
+        return group
+
+    def _modify_indexes(self, keys: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        if not keys:
+            return {}
+        assert self._connection is not None
+        rows = self._connection.execute(
+            "SELECT record.kind, record.key, record.modify_index FROM json_each(?) AS wanted "
+            "JOIN record ON record.kind = wanted.value ->> 0 AND record.key = wanted.value ->> 1",
+            (msgspec.json.encode(list(keys)).decode(),),
+        )
+        return {(kind, key): index for kind, key, index in rows}
+
+    def _write(self, batches: Sequence[Batch]) -> None:
+        puts, deletes, log_rows = _fold(batches)
+        assert self._connection is not None
+        execute = self._connection.execute
+        execute("BEGIN IMMEDIATE")
+        if deletes:
+            execute(
+                "DELETE FROM record WHERE (kind, key) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
+                (msgspec.json.encode(deletes).decode(),),
+            )
+        if puts:
+            execute(
+                "INSERT INTO record (kind, key, create_index, modify_index, value) "
+                "SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE true "
+                "ON CONFLICT DO UPDATE SET modify_index = excluded.modify_index, value = excluded.value",
+                (msgspec.json.encode(puts).decode(),),
+            )
+        rows_text = msgspec.json.encode(log_rows).decode()
+        execute(
+            "INSERT INTO log (idx, at_s, changes) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)",
+            (rows_text,),
+        )
+        self._uncounted_bytes += len(rows_text)
+        floor_index = self._compact()
+        execute("UPDATE state SET last_index = ?, floor_index = ?", (self._index, floor_index))
+        execute("COMMIT")
+        self._floor_index = floor_index
+        self._shrink_file()
+
+    def _is_committed_after_all(self) -> bool:
+        """Ends the transaction that failed, and asks the file whether it took it all the same.
+
+        A failing COMMIT may have reached the disk. Then its indexes are taken, and those who wait must hear so.
+        """
+        assert self._connection is not None
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            (last_index,) = self._connection.execute("SELECT last_index FROM state").fetchone()
+        except sqlite3.Error:
+            return False
+        return bool(last_index == self._index)
+
+    # ---- retention ----
+
+    def _compact(self) -> int:
+        """Drops what the log need not keep, inside the open transaction; the new floor index.
+
+        Looks at most once for each 1/16 of `log_bytes_min` written or each 1/16 of the retention time, so that
+        its cost is a small share of the writes'.
+        """
+        assert self._connection is not None
+        settings = self._settings
+        now_s = self._wall_clock()
+        is_due = now_s >= self._compact_at_s or self._uncounted_bytes > settings.log_bytes_min // 16
+        if not is_due:
+            return self._floor_index
+        self._compact_at_s = now_s + settings.log_retention_s / 16
+        self._log_bytes += self._uncounted_bytes
+        self._uncounted_bytes = 0
+        pages, free, page_bytes = (
+            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        live_bytes = max(0, (pages - free) * page_bytes - self._log_bytes)
+        most = min(settings.log_bytes_max, max(settings.log_bytes_min, live_bytes))
+        oldest_kept_s = now_s - settings.log_retention_s
+        floor_index = self._floor_index
+        for index, at_s, row_bytes in self._connection.execute(
+            "SELECT idx, at_s, length(changes) FROM log ORDER BY idx"
+        ):
+            if self._log_bytes <= most and at_s >= oldest_kept_s:
+                break
+            floor_index = index
+            self._log_bytes -= row_bytes
+        self._connection.execute("DELETE FROM log WHERE idx <= ?", (floor_index,))
+        return floor_index
+
+    def _shrink_file(self) -> None:
+        """Gives pages back to the file system when a quarter of the file is free."""
+        assert self._connection is not None
+        if not self._path or self._floor_index == self._shrunk_at_index:
+            return
+        self._shrunk_at_index = self._floor_index
+        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
+        if free * 4 > pages:
+            self._connection.execute(f"PRAGMA incremental_vacuum({free // 2})").fetchall()
+
+
+def _fold(batches: Sequence[Batch]) -> tuple[list[Any], list[Any], list[Any]]:
+    """What the batches come to together: rows to put, keys to delete first, rows for the log.
+
+    A row to put holds the index that created it if nothing stood there before, and the one that last changed it.
+    """
+    puts: dict[tuple[str, str], list[Any]] = {}
+    deletes: dict[tuple[str, str], None] = {}
+    log_rows: list[Any] = []
+    for batch in batches:
+        parts = []
+        for change in batch.changes:
+            record = change.record
+            key = (record.kind, record.key)
+            value = encode_record(record)
+            if isinstance(change, Put):
+                created = puts[key][2] if key in puts else batch.index
+                puts[key] = [*key, created, batch.index, msgspec.Raw(value)]
+                parts.append(b'["put","%b",%b]' % (record.kind.encode(), value))
+            else:
+                puts.pop(key, None)
+                deletes[key] = None
+                parts.append(b'["delete","%b",%b]' % (record.kind.encode(), value))
+        log_rows.append([batch.index, batch.at_s, msgspec.Raw(b"[%b]" % b",".join(parts))])
+    return list(puts.values()), list(deletes), log_rows
+
+
+def decode_changes(text: str) -> tuple[Change, ...]:
+    """The changes in a row of the log.
+
+    Raises:
+        KeyError, msgspec.DecodeError: it is not such a row.
+    """
+    return tuple(
+        (Put if verb == "put" else Delete)(decode_record(kind, bytes(value)))
+        for verb, kind, value in _changes_decoder.decode(text)
+    )
+
+
+_changes_decoder = msgspec.json.Decoder(list[tuple[str, str, msgspec.Raw]])
+
+
+def _settle(done: asyncio.Future[Any], outcome: Any) -> None:
+    """Gives the outcome to whoever still waits for it."""
+    if done.done():
+        return
+    if isinstance(outcome, Exception):
+        done.set_exception(outcome)
+    else:
+        done.set_result(outcome)
