@@ -67,6 +67,7 @@ class ServiceIndexes:
         self.by_node: dict[str, Services] = {}
 
     def add(self, key: str, entry: Entry[Service]) -> None:
+        """Notes an entry that was just put among the records; its key is free here."""
         service = entry.record
         name = service.name.lower()
         group = self.by_name.get(name)
@@ -77,6 +78,7 @@ class ServiceIndexes:
         self.by_node.setdefault(service.node.lower(), {})[key] = entry
 
     def remove(self, key: str, entry: Entry[Service]) -> None:
+        """Drops an entry that was noted before."""
         service = entry.record
         name = service.name.lower()
         group = self.by_name[name]
@@ -99,6 +101,7 @@ class CheckIndexes:
         self.by_status: dict[str, Checks] = {}
 
     def add(self, key: str, entry: Entry[Check]) -> None:
+        """Notes an entry that was just put among the records; its key is free here."""
         check = entry.record
         node = check.node.lower()
         self.by_node.setdefault(node, {})[key] = entry
@@ -110,6 +113,7 @@ class CheckIndexes:
             _insert(self.of_node_itself, node, entry)
 
     def remove(self, key: str, entry: Entry[Check]) -> None:
+        """Drops an entry that was noted before."""
         check = entry.record
         node = check.node.lower()
         _discard(self.by_node, node, key)
@@ -126,19 +130,25 @@ class NodeIndexes:
 
     def __init__(self) -> None:
         self.by_meta: dict[tuple[str, str], Nodes] = {}
+        # Two nodes may claim one id for a while: a machine that was given another name. The last to come has it.
         self.by_id: Nodes = {}
+        self._claims: dict[str, Nodes] = {}
 
     def add(self, key: str, entry: Entry[Node]) -> None:
+        """Notes an entry that was just put among the records; its key is free here."""
         node = entry.record
         if node.id:
-            self.by_id[node.id] = entry
+            self._claims.setdefault(node.id, {})[key] = entry
+            self._settle_claims(node.id)
         for pair in (node.meta or {}).items():
             self.by_meta.setdefault(pair, {})[key] = entry
 
     def remove(self, key: str, entry: Entry[Node]) -> None:
+        """Drops an entry that was noted before."""
         node = entry.record
-        if node.id and self.by_id.get(node.id) is entry:
-            del self.by_id[node.id]
+        if node.id:
+            _discard(self._claims, node.id, key)
+            self._settle_claims(node.id)
         for pair in (node.meta or {}).items():
             _discard(self.by_meta, pair, key)
 
@@ -149,6 +159,13 @@ class NodeIndexes:
             keys = set(self.by_meta.get(pair, ()))
             found = keys if found is None else found & keys
         return found or set()
+
+    def _settle_claims(self, node_id: str) -> None:
+        claims = self._claims.get(node_id)
+        if claims:
+            self.by_id[node_id] = max(claims.values(), key=lambda entry: (entry.modify_index, entry.record.key))
+        else:
+            self.by_id.pop(node_id, None)
 
 
 def _by_node_and_id(entry: Entry[Service]) -> tuple[str, str]:

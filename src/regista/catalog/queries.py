@@ -88,7 +88,7 @@ def node_list(catalog: Catalog, *, meta: tuple[Pair, ...] = (), near: str = "") 
 
 
 def service_tags(catalog: Catalog, *, node_meta: tuple[Pair, ...] = ()) -> dict[str, list[str]]:
-    """Every service's name as it is spelled, sorted, with the union of its instances' tags in order of first use."""
+    """Every service's name as it is spelled, sorted, with its instances' tags in the order of first use."""
     nodes = catalog.node_indexes.with_meta(node_meta) if node_meta else None
     names: dict[str, dict[str, None]] = {}
     for group in catalog.service_indexes.by_name.values():

@@ -17,7 +17,7 @@ from regista.model import Batch, Change, Check, Delete, Entry, Node, Put, Record
 BatchSubscriber = Callable[[Batch], None]
 
 _FORGET_TOPICS_AT = 10_000
-"""Idle topics are looked for when there are twice as many topics as live things, and at least so many."""
+"""Idle topics are looked for when topics are twice as many as were left the last time, and at least so many."""
 
 
 class Catalog:
@@ -40,14 +40,16 @@ class Catalog:
         self.service_indexes = ServiceIndexes()
         self.check_indexes = CheckIndexes()
         self.topics = Topics()
+        self._forget_topics_at = _FORGET_TOPICS_AT
         self._outputs: dict[str, str] = {}
         self._subscribers: list[BatchSubscriber] = []
 
     def load(self, snapshot: Snapshot) -> None:
         """Fills an empty replica.
 
-        Deletions leave no record behind that could tell a topic's index, so those still in the log are read from
-        there, and for older ones every topic starts at the log's floor. Hence no index goes back at a restart.
+        Deletions and changes of name leave no record behind that could tell a topic's index, so those still in
+        the log are read from there, and for older ones every topic starts at the log's floor. Hence no index goes
+        back at a restart.
         """
         assert not self.index, "load is for an empty replica"
         self.topics.absent_index = max(1, snapshot.floor_index)
@@ -58,8 +60,11 @@ class Catalog:
             self.topics.touch(self._topics_of(entry.record), max(entry.modify_index, snapshot.floor_index))
         for batch in snapshot.recent:
             for change in batch.changes:
-                if isinstance(change, Delete):
-                    self.topics.touch(self._topics_of(change.record), batch.index)
+                gone = change.record if isinstance(change, Delete) else change.replaces
+                if gone is not None:
+                    self.topics.touch(self._topics_of(gone), batch.index)
+        # The replica before the restart may have forgotten any of these; what it told of them must still hold.
+        self._forget_topics()
         self.index = snapshot.index
 
     def apply(self, batch: Batch) -> None:
@@ -73,8 +78,8 @@ class Catalog:
         for subscriber in self._subscribers:
             subscriber(batch)
         self.topics.wake(touched)
-        if len(self.topics) > max(_FORGET_TOPICS_AT, 2 * (len(self.nodes) + len(self.service_indexes.by_name))):
-            self.topics.forget(self._is_live)
+        if len(self.topics) > self._forget_topics_at:
+            self._forget_topics()
 
     def subscribe(self, subscriber: BatchSubscriber) -> None:
         """Has `subscriber` called with every later batch, in order, once the replica has applied it."""
@@ -102,12 +107,15 @@ class Catalog:
         """Makes the change; the topics it touched."""
         record = change.record
         key = record.key
+        output = self._outputs.get(key) if record.kind == Check.kind else None
         before = self._take(record.kind, key)
         topics = list(self._topics_of(record))
         if before is not None:
             topics += self._topics_of(before.record)
         if isinstance(change, Put):
             self._put(key, Entry(record, before.create_index if before else index, index))
+            if output is not None and before is not None and _says_the_same(before.record, record):
+                self._outputs[key] = output
         return topics
 
     def _put(self, key: str, entry: Entry[Record]) -> None:
@@ -161,8 +169,19 @@ class Catalog:
         on_node = self.service_indexes.by_node.get(node.lower(), {})
         return {service_topic(entry.record.name) for entry in on_node.values()}
 
+    def _forget_topics(self) -> None:
+        self.topics.forget(self._is_live)
+        self._forget_topics_at = max(_FORGET_TOPICS_AT, 2 * len(self.topics))
+
     def _is_live(self, topic: str) -> bool:
         room, _, name = topic.partition("/")
         if room == "service":
             return name in self.service_indexes.by_name
         return room != "node" or name in self.nodes
+
+
+def _says_the_same(before: Record, after: Record) -> bool:
+    """Whether a check was changed in other things than what is known of its health."""
+    assert isinstance(before, Check)
+    assert isinstance(after, Check)
+    return before.status == after.status and before.output == after.output

@@ -29,9 +29,9 @@ def node_topic(name: str) -> str:
 class _Topic:
     __slots__ = ("index", "version", "watchers")
 
-    def __init__(self, index: int) -> None:
+    def __init__(self, index: int, version: int) -> None:
         self.index = index
-        self.version = 0
+        self.version = version
         self.watchers: dict[int, WakeUp] | None = None
 
 
@@ -46,6 +46,8 @@ class Topics:
         self.absent_index = 1
         self._topics: dict[str, _Topic] = {}
         self._tickets = 0
+        self._versions = 0
+        self._absent_version = 0
 
     def __len__(self) -> int:
         return len(self._topics)
@@ -60,7 +62,7 @@ class Topics:
         versions: list[int] = []
         for name in names:
             topic = self._topics.get(name)
-            versions.append(0 if topic is None else topic.version)
+            versions.append(self._absent_version if topic is None else topic.version)
         return tuple(versions)
 
     def touch(self, names: Iterable[str], index: int) -> None:
@@ -68,15 +70,15 @@ class Topics:
         for name in names:
             topic = self._topics.get(name)
             if topic is None:
-                topic = self._topics[name] = _Topic(index)
+                topic = self._topics[name] = _Topic(index, self._absent_version)
             topic.index = max(topic.index, index)
-            topic.version += 1
+            topic.version = self._next_version()
 
     def refresh(self, names: Iterable[str]) -> None:
         """Notes that something changed for which nobody is woken."""
         for name in names:
             if name in self._topics:
-                self._topics[name].version += 1
+                self._topics[name].version = self._next_version()
 
     def watch(self, names: Iterable[str], wake_up: WakeUp) -> Callable[[], None]:
         """Has `wake_up` called after each change of any of these topics, until the returned function is called.
@@ -89,15 +91,15 @@ class Topics:
         for name in names:
             topic = self._topics.get(name)
             if topic is None:
-                topic = self._topics[name] = _Topic(self.absent_index)
+                topic = self._topics[name] = _Topic(self.absent_index, self._absent_version)
             if topic.watchers is None:
                 topic.watchers = {}
             topic.watchers[ticket] = wake_up
 
         def stop() -> None:
             for name in names:
-                topic = self._topics[name]
-                if topic.watchers is not None:
+                topic = self._topics.get(name)
+                if topic is not None and topic.watchers is not None:
                     topic.watchers.pop(ticket, None)
                     topic.watchers = topic.watchers or None
 
@@ -120,3 +122,10 @@ class Topics:
         dead = [name for name, topic in self._topics.items() if not topic.watchers and not is_live(name)]
         for name in dead:
             self.absent_index = max(self.absent_index, self._topics.pop(name).index)
+        if dead:
+            self._absent_version = self._next_version()
+
+    def _next_version(self) -> int:
+        """One count for all topics, so that a topic that is dropped and comes back never repeats a version."""
+        self._versions += 1
+        return self._versions

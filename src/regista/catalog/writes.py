@@ -36,7 +36,7 @@ from regista.model import (
     tombstone_key,
 )
 
-R = TypeVar("R", Node, Service, Check)
+R = TypeVar("R", Node, Service, Check, Tombstone)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,8 +70,23 @@ class _Draft:
     def put(self, entry: Entry[R] | None, record: R) -> None:
         """Makes `record` true where `entry` was found."""
         self.rests_on(record.kind, record.key, entry)
-        if entry is None or entry.record != record:
+        if entry is None:
             self._changes[record.kind, record.key] = Put(record)
+        elif entry.record != record:
+            is_renamed = _found_by(entry.record) != _found_by(record)
+            self._changes[record.kind, record.key] = Put(record, entry.record if is_renamed else None)
+        else:
+            self._changes.pop((record.kind, record.key), None)
+
+    def renew(self, entry: Entry[Service]) -> None:
+        """Writes an instance again as it is, because it gets one more check.
+
+        Whoever planned at the same time on all the checks of the instance rests on the instance's index, and so
+        has to plan again with the new one.
+        """
+        record = entry.record
+        self.rests_on(record.kind, record.key, entry)
+        self._changes.setdefault((record.kind, record.key), Put(record))
 
     def bury(self, tombstone: Tombstone) -> None:
         """Notes the end of an incarnation; whatever stood under its key said the same."""
@@ -107,8 +122,8 @@ def register_service(catalog: Catalog, wanted: Registration, *, now_s: float) ->
     draft = _Draft()
     service = wanted.service
     found = catalog.services.get(service.key)
-    if found and found.record.manager == "server" != service.manager:
-        raise Forbidden(f'"{service.id}" is the registry\'s own entry on node {service.node}; take another id')
+    if found and service.manager != "server":
+        _refuse_servers_own(found)
     claimed = service.incarnation
     if claimed:
         check_incarnation(catalog, service.node, service.id, claimed)
@@ -217,19 +232,21 @@ def register_node(catalog: Catalog, node: Node) -> Transaction:
 
 
 def deregister_node(catalog: Catalog, name: str, *, reason: str, now_s: float) -> Transaction:
-    """The node gone, with all its services and checks; no changes if there is no such node.
+    """The node gone, with all its services and checks; no changes if there is nothing of that name.
 
     Raises:
         Forbidden: the node is this server's own.
     """
     key = name.lower()
     found = catalog.nodes.get(key)
-    if found is None:
-        return Transaction()
-    if found.record.manager == "server":
-        raise Forbidden(f"node {name} is this agent's own; stop the agent instead")
     draft = _Draft()
-    draft.delete(found)
+    if found is not None:
+        if found.record.manager == "server":
+            raise Forbidden(f"node {name} is this agent's own; stop the agent instead")
+        draft.delete(found)
+    else:
+        # What was registered while the node was being deregistered may be left over.
+        draft.rests_on(Node.kind, key, None)
     for service in catalog.service_indexes.by_node.get(key, {}).values():
         _delete_service(catalog, draft, service, reason, now_s)
     for check in catalog.check_indexes.by_node.get(key, {}).values():
@@ -256,17 +273,21 @@ class CatalogEntry:
 def register_in_catalog(catalog: Catalog, wanted: CatalogEntry) -> Transaction:
     """The node, the instance and the checks as the caller wants them, all or nothing.
 
-    Another manager's node or instance keeps its manager, so that writing beside an agent takes nothing from it.
+    Another manager's node, instance or check keeps its manager, and a check that somebody makes is still made, so
+    that writing beside an agent takes nothing from it.
 
     Raises:
         NotFound: a check names an instance that is neither here nor on the node.
+        Forbidden: the instance or a check is the server's own.
 
     Source: Consul 1.9, catalog/register (behaviour).
     """
     draft = _Draft()
     found = catalog.nodes.get(wanted.node_name.lower())
-    if wanted.node is not None and (found is None or found.record.manager != "server"):
-        draft.put(found, wanted.node)
+    if wanted.node is not None and found is None:
+        draft.put(None, wanted.node)
+    elif wanted.node is not None and found is not None and found.record.manager != "server":
+        draft.put(found, msgspec.structs.replace(wanted.node, manager=found.record.manager))
     elif found is None:
         draft.put(None, Node(name=wanted.node_name))
     else:
@@ -275,6 +296,7 @@ def register_in_catalog(catalog: Catalog, wanted: CatalogEntry) -> Transaction:
     if service is not None:
         there = catalog.services.get(service.key)
         if there:
+            _refuse_servers_own(there)
             service = msgspec.structs.replace(
                 service,
                 incarnation=there.record.incarnation,
@@ -284,8 +306,13 @@ def register_in_catalog(catalog: Catalog, wanted: CatalogEntry) -> Transaction:
         else:
             service = msgspec.structs.replace(service, incarnation=wanted.new_incarnation)
         draft.put(there, service)
-    for check in wanted.checks:
-        draft.put(catalog.checks.get(check.key), _attached(catalog, draft, check, service))
+    for each in wanted.checks:
+        check = _attached(catalog, draft, each, service)
+        known = catalog.checks.get(check.key)
+        if known:
+            _refuse_servers_own(known)
+            check = _beside_its_maker(known.record, check)
+        _put_check_of(catalog, draft, known, check)
     return draft.transaction()
 
 
@@ -305,7 +332,7 @@ def check_incarnation(catalog: Catalog, node: str, service_id: str, incarnation:
 
 
 def forget_tombstones(catalog: Catalog, *, before_s: float, keep_max: int, at_once_max: int = 1000) -> Transaction:
-    """Tombstones from before `before_s`, and the oldest of those above `keep_max`, gone; so many in one transaction."""
+    """Tombstones from before `before_s` gone, and the oldest of those above `keep_max`, `at_once_max` a time."""
     draft = _Draft()
     surplus = len(catalog.tombstones) - keep_max
     for position, entry in enumerate(catalog.tombstones.values()):
@@ -316,10 +343,15 @@ def forget_tombstones(catalog: Catalog, *, before_s: float, keep_max: int, at_on
 
 
 def take_over_node(catalog: Catalog, old_name: str, new: Node) -> Transaction:
-    """Everything on the node `old_name` moved to `new`: the agent was given another name."""
+    """Everything on the node `old_name` moved to `new`: the agent was given another name.
+
+    Costs O(tombstones), which move too: what has ended under the old name stays so under the new one.
+    """
     draft = _Draft()
     key = old_name.lower()
-    draft.delete(catalog.nodes[key])
+    old = catalog.nodes.get(key)
+    if old is not None:
+        draft.delete(old)
     draft.put(catalog.nodes.get(new.key), new)
     moving: Iterable[Entry[Service] | Entry[Check]] = (
         *catalog.service_indexes.by_node.get(key, {}).values(),
@@ -332,6 +364,11 @@ def take_over_node(catalog: Catalog, old_name: str, new: Node) -> Transaction:
             draft.put(catalog.services.get(moved.key), moved)
         else:
             draft.put(catalog.checks.get(moved.key), moved)
+    for ended in catalog.tombstones.values():
+        if ended.record.node.lower() == key:
+            draft.delete(ended)
+            tombstone = msgspec.structs.replace(ended.record, node=new.name)
+            draft.put(catalog.tombstones.get(tombstone.key), tombstone)
     return draft.transaction()
 
 
@@ -347,11 +384,44 @@ def managed_by(catalog: Catalog, node: str, manager: Manager) -> tuple[list[Entr
 
 def _put_check(catalog: Catalog, draft: _Draft, check: Check) -> None:
     found = catalog.checks.get(check.key)
-    if found and found.record.manager == "server" != check.manager:
-        raise Forbidden(f'check "{check.id}" is the registry\'s own on node {check.node}; take another id')
+    if found and check.manager != "server":
+        _refuse_servers_own(found)
     if found and found.record.service_id.lower() == check.service_id.lower():
         check = msgspec.structs.replace(check, status=found.record.status, output=found.record.output)
+    _put_check_of(catalog, draft, found, check)
+
+
+def _put_check_of(catalog: Catalog, draft: _Draft, found: Entry[Check] | None, check: Check) -> None:
+    """Makes `check` true where `found` was; its instance is renewed if it did not have this check before."""
+    owner = catalog.services.get(check.service_key)
+    if owner and (found is None or found.record.service_key != check.service_key):
+        draft.renew(owner)
     draft.put(found, check)
+
+
+def _refuse_servers_own(found: Entry[Service] | Entry[Check]) -> None:
+    record = found.record
+    if record.manager == "server":
+        raise Forbidden(
+            f'{record.kind} "{record.id}" is the registry\'s own on node {record.node}; take another id'
+        )
+
+
+def _beside_its_maker(known: Check, check: Check) -> Check:
+    """The check that is written through the catalog's paths where another manager's stands."""
+    check = msgspec.structs.replace(check, manager=known.manager)
+    if known.definition is not None and check.definition is None and known.service_key == check.service_key:
+        check = msgspec.structs.replace(check, type=known.type, definition=known.definition)
+    return check
+
+
+def _found_by(record: Record) -> tuple[str, ...]:
+    """The names beside its key that a record is found by; see `Put.replaces`."""
+    if isinstance(record, Service):
+        return (record.name.lower(),)
+    if isinstance(record, Check):
+        return record.service_key, record.service_name.lower()
+    return ()
 
 
 def _attached(catalog: Catalog, draft: _Draft, check: Check, service: Service | None) -> Check:

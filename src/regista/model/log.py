@@ -18,9 +18,15 @@ R_co = TypeVar("R_co", bound=Record, covariant=True)
 
 
 class Put(msgspec.Struct, frozen=True, gc=False):
-    """This record is what its kind and key stand for from now on."""
+    """This record is what its kind and key stand for from now on.
+
+    Attributes:
+        replaces: the record that stood there, if it was found by other names than `record` is (a service that was
+            called otherwise, a check of another instance), so that a reader of the log knows what has gone.
+    """
 
     record: Record
+    replaces: Record | None = None
 
 
 class Delete(msgspec.Struct, frozen=True, gc=False):

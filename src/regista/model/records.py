@@ -199,7 +199,12 @@ def node_item_key(node: str, item_id: str) -> str:
 
 
 def tombstone_key(node: str, item_id: str, incarnation: str) -> str:
-    """The key under which the end of an incarnation is noted."""
+    """The key under which the end of an incarnation is noted.
+
+    `@` and `%` of the incarnation are escaped, so the last `@` begins it whatever the id holds.
+    """
+    if "%" in incarnation or "@" in incarnation:
+        incarnation = incarnation.replace("%", "%25").replace("@", "%40")
     return f"{node_item_key(node, item_id)}@{incarnation}"
 
 

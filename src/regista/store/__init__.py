@@ -41,7 +41,7 @@ class Store(Protocol):
         Call once, before anything else.
 
         Raises:
-            StoreInUse, StoreDamaged, StoreTooNew, StoreUnavailable: and the store stays closed, its files untouched.
+            StoreInUse, StoreDamaged, StoreTooNew, StoreUnavailable: the store stays closed, its files untouched.
         """
 
     async def commit(self, transaction: Transaction) -> int:
@@ -50,6 +50,7 @@ class Store(Protocol):
         A caller that is cancelled while it waits does not undo the transaction.
 
         Raises:
+            BadInput: a record holds what could not be read back; nothing was changed.
             Conflict: a condition does not hold; nothing was changed.
             Overloaded: more transactions wait than the limit allows; nothing was changed.
             StoreUnavailable: it can't be written just now; nothing was changed.

@@ -43,8 +43,10 @@ class DirectoryLock:
                 f"the data directory {self._directory} is in use by another agent"
                 f"{f' (pid {holder})' if holder else ''}. Stop that one, or give another --data-dir."
             ) from error
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        # The number is for people; a full disk has no room for it, and the lock holds without.
+        with contextlib.suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         self._descriptor = descriptor
 
     def release(self) -> None:

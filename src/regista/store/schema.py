@@ -7,11 +7,14 @@ that the file is Regista's at all.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from regista.model import StoreDamaged, StoreTooNew
+import msgspec
+
+from regista.model import StoreDamaged, StoreTooNew, StoreUnavailable
 
 APPLICATION_ID = 0x52474953
 """`RGIS` in ASCII."""
@@ -30,7 +33,8 @@ def _create_tables(connection: sqlite3.Connection) -> None:
         ) WITHOUT ROWID
         """
     )
-    # One row a transaction; changes is a JSON list of ["put" | "delete", kind, record].
+    # One row a transaction; changes is a JSON list of ["put" | "delete" | "was", kind, record];
+    # "was" stands before a put that replaces a record of other names, see Put.replaces.
     connection.execute("CREATE TABLE log (idx INTEGER PRIMARY KEY, at_s REAL NOT NULL, changes TEXT NOT NULL)")
     # One row: the last index given out, and the index after which the log is complete.
     connection.execute("CREATE TABLE state (last_index INTEGER NOT NULL, floor_index INTEGER NOT NULL)")
@@ -43,41 +47,100 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables,)
 VERSION = len(MIGRATIONS)
 
 
-def prepare(connection: sqlite3.Connection, path: Path | None) -> None:
-    """Brings the file to the current version, each step and its number in one transaction.
-
-    Args:
-        connection: in autocommit mode.
-        path: for messages; None in memory.
+def inspect(path: Path) -> None:
+    """Does nothing if there is no file yet, or it is a sound one of Regista's; writes nothing in any case.
 
     Raises:
         StoreDamaged: not a database, not Regista's, or its pages do not fit together.
         StoreTooNew: a later version wrote it.
+        StoreUnavailable: it can't be read.
     """
-    try:
-        version = _int(connection, "PRAGMA user_version")
-        application_id = _int(connection, "PRAGMA application_id")
-        tables = _int(connection, "SELECT count(*) FROM sqlite_master")
-        if tables and application_id != APPLICATION_ID:
-            raise StoreDamaged(f"{path} is a database, but not one of Regista's. Give another --data-dir.")
-        if version > VERSION:
-            raise StoreTooNew(
-                f"{path} has schema version {version}; this Regista knows versions up to {VERSION}. Start the "
-                "version that wrote it, or a later one."
-            )
-        problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.OperationalError):
-            raise
-        raise StoreDamaged(damage_text(path, str(error))) from error
+    journal = path.with_name(path.name + "-wal")
+    has_journal = journal.exists() and journal.stat().st_size > 0
+    if not has_journal and (not path.exists() or not path.stat().st_size):
+        return
+    # A journal that a killed agent left is part of the file. Without one, the file is taken as it stands, for a
+    # merely read-only connection would make an empty journal beside it.
+    mode = "mode=ro" if has_journal else "immutable=1"
+    with reading(path):
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
+        with contextlib.closing(connection):
+            tables = _int(connection, "SELECT count(*) FROM sqlite_master")
+            if tables and _int(connection, "PRAGMA application_id") != APPLICATION_ID:
+                raise StoreDamaged(f"{path} is a database, but not one of Regista's. Give another --data-dir.")
+            version = _int(connection, "PRAGMA user_version")
+            if version > VERSION:
+                raise StoreTooNew(
+                    f"{path} has schema version {version}; this Regista knows versions up to {VERSION}. Start the "
+                    "version that wrote it, or a later one."
+                )
+            problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
     if problems != ["ok"]:
         raise StoreDamaged(damage_text(path, "; ".join(problems)))
-    for number, migrate in enumerate(MIGRATIONS[version:], start=version + 1):
+
+
+def connect(path: Path | None) -> sqlite3.Connection:
+    """A connection in autocommit mode to a file that passed `inspect`, or to a new database in memory."""
+    connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=1.0)
+    if path:
+        # Asked for before the tables exist, or it has no effect; lets compaction shrink the file.
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA journal_size_limit = 4194304")
+    return connection
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Brings the file to the current version, each step and its number in one transaction.
+
+    Args:
+        connection: in autocommit mode, to a file that passed `inspect`.
+    """
+    version = _int(connection, "PRAGMA user_version")
+    for number, step in enumerate(MIGRATIONS[version:], start=version + 1):
         connection.execute("BEGIN IMMEDIATE")
-        migrate(connection)
+        step(connection)
         connection.execute(f"PRAGMA user_version = {number}")
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute("COMMIT")
+
+
+@contextlib.contextmanager
+def reading(path: Path | None) -> Iterator[None]:
+    """Tells what goes wrong in reading the file in the store's own errors.
+
+    Raises:
+        StoreDamaged: the file does not hold what it should.
+        StoreUnavailable: the disk or its permissions are in the way.
+    """
+    try:
+        yield
+    except sqlite3.Error as error:
+        # Without a code the module itself raised it: a text that is not UTF-8.
+        code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)
+        if code & 0xFF in _CIRCUMSTANCES:
+            raise StoreUnavailable(
+                f"{path} can't be read: {error}. Mend the disk or the permissions, or give another --data-dir."
+            ) from error
+        raise StoreDamaged(damage_text(path, str(error))) from error
+    except (KeyError, TypeError, ValueError, msgspec.MsgspecError) as error:
+        raise StoreDamaged(damage_text(path, f"a record can't be read ({error})")) from error
+
+
+_CIRCUMSTANCES = (
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+)
+"""The codes that say nothing of what the file holds."""
 
 
 def damage_text(path: Path | None, problem: str) -> str:

@@ -25,24 +25,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from regista.model import (
+    BadInput,
     Batch,
-    Change,
     Compacted,
     Conflict,
-    Delete,
-    Entry,
     Overloaded,
-    Put,
     Snapshot,
-    StoreDamaged,
     StoreUnavailable,
     Transaction,
-    decode_record,
-    encode_record,
     setting,
 )
 from regista.store import schema
 from regista.store.lock import DirectoryLock
+from regista.store.retention import LogRetention, row_room_bytes
+from regista.store.rows import Encoded, decode_changes, decode_entry, encode_transaction, fold
 
 if TYPE_CHECKING:
     from regista.store import BatchListener
@@ -103,6 +99,7 @@ class _Group:
     """What one SQLite transaction will hold."""
 
     batches: list[Batch]
+    encoded: list[Encoded]
     outcomes: list[tuple[asyncio.Future[int], int | Exception]]
 
 
@@ -130,10 +127,7 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._index = 0
         self._floor_index = 0
-        self._log_bytes = 0
-        self._uncounted_bytes = 0
-        self._compact_at_s = 0.0
-        self._shrunk_at_index = 0
+        self._retention = LogRetention(settings)
 
     async def open(self, on_batch: BatchListener) -> Snapshot:
         """See `Store.open`. Reads the whole file; the loop stands still meanwhile, for nothing runs yet."""
@@ -142,13 +136,18 @@ class SqliteStore:
             self._lock = DirectoryLock(self._directory)
             self._lock.take()
         try:
-            self._connection = self._connect()
-            schema.prepare(self._connection, self._path)
+            if self._path:
+                schema.inspect(self._path)
+            self._connection = schema.connect(self._path)
+            schema.migrate(self._connection)
             snapshot = self._read_snapshot()
         except BaseException as error:
             self._let_go()
             if isinstance(error, sqlite3.Error | OSError):
-                raise StoreUnavailable(f"{self._path} can't be opened: {error}.") from error
+                raise StoreUnavailable(
+                    f"{self._path} can't be opened: {error}. Mend the disk or the permissions, or give another "
+                    "--data-dir."
+                ) from error
             raise
         self._on_batch = on_batch
         self._loop = asyncio.get_running_loop()
@@ -175,7 +174,8 @@ class SqliteStore:
         def read() -> Sequence[Batch]:
             if after_index < self._floor_index:
                 raise Compacted(floor_index=self._floor_index)
-            return list(self._read_log(after_index))
+            with schema.reading(self._path):
+                return list(self._read_log(after_index))
 
         return await self._in_writer(read)
 
@@ -195,41 +195,23 @@ class SqliteStore:
 
     # ---- opening ----
 
-    def _connect(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            self._path or ":memory:", isolation_level=None, check_same_thread=False, timeout=1.0
-        )
-        if self._path:
-            # Asked for before the tables exist, or it has no effect; lets compaction shrink the file.
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            try:
-                connection.execute("PRAGMA journal_mode = WAL")
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError as error:
-                connection.close()
-                raise StoreDamaged(schema.damage_text(self._path, str(error))) from error
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA journal_size_limit = 4194304")
-        return connection
-
     def _read_snapshot(self) -> Snapshot:
         assert self._connection is not None
-        self._index, self._floor_index = self._connection.execute(
-            "SELECT last_index, floor_index FROM state"
-        ).fetchone()
-        (log_bytes,) = self._connection.execute("SELECT total(length(changes)) FROM log").fetchone()
-        self._log_bytes = int(log_bytes)
-        try:
+        with schema.reading(self._path):
+            self._index, self._floor_index = self._connection.execute(
+                "SELECT last_index, floor_index FROM state"
+            ).fetchone()
             entries = [
-                Entry(decode_record(kind, value), create_index, modify_index)
-                for kind, create_index, modify_index, value in self._connection.execute(
-                    "SELECT kind, create_index, modify_index, value FROM record"
+                decode_entry(*row)
+                for row in self._connection.execute(
+                    "SELECT kind, key, create_index, modify_index, value FROM record"
                 )
             ]
             recent = list(self._read_log(self._floor_index))
-        except (KeyError, msgspec.DecodeError) as error:
-            raise StoreDamaged(schema.damage_text(self._path, f"a record can't be read ({error})")) from error
+            newest = max((entry.modify_index for entry in entries), default=0)
+            if not max(newest, self._floor_index) <= self._index:
+                raise ValueError(f"index {self._index} is behind its own records")
+            self._retention.load(self._connection)
         return Snapshot(self._index, self._floor_index, entries, recent)
 
     def _read_log(self, after_index: int) -> Iterator[Batch]:
@@ -290,21 +272,22 @@ class SqliteStore:
 
     def _commit_group(self, waiting: Sequence[_Waiting]) -> None:
         before = self._index
-        group = _Group([], [])
+        group = _Group([], [], [])
         try:
-            group = self._judge(waiting)
+            self._judge(waiting, group)
             if group.batches:
-                self._write(group.batches)
+                self._write(group)
         except sqlite3.Error as error:
-            if self._is_committed_after_all():
+            if group.batches and self._is_committed_after_all():
                 logger.warning("the store reported an error for a commit that is on disk: %s", error)
             else:
                 self._index = before
                 logger.warning("the store can't be written: %s", error)
                 failure = StoreUnavailable(
-                    f"the write was not made: {error}. Reads go on; free space on the disk or mend it, then try again."
+                    f"the write was not made: {error}. Reads go on; free space on the disk or mend it, then "
+                    "try again."
                 )
-                group = _Group([], [(item.done, failure) for item in waiting])
+                group = _Group([], [], [(item.done, failure) for item in waiting])
         assert self._loop is not None
         self._loop.call_soon_threadsafe(self._deliver, group)
 
@@ -317,27 +300,33 @@ class SqliteStore:
             self._waiting -= 1
             _settle(done, outcome)
 
-    def _judge(self, waiting: Sequence[_Waiting]) -> _Group:
+    def _judge(self, waiting: Sequence[_Waiting], group: _Group) -> None:
         """Gives an index to each transaction whose conditions hold after those before it."""
-        indexes = self._modify_indexes({(c.kind, c.key) for w in waiting for c in w.transaction.conditions})
-        group = _Group([], [])
-        now_s = self._wall_clock()
+        sound: list[tuple[_Waiting, Encoded]] = []
+        outcomes: list[tuple[asyncio.Future[int], int | Exception]] = []
         for item in waiting:
-            transaction = item.transaction
-            broken = next(
-                (c for c in transaction.conditions if indexes.get((c.kind, c.key), 0) != c.modify_index), None
-            )
+            try:
+                sound.append((item, encode_transaction(item.transaction)))
+            except BadInput as error:
+                outcomes.append((item.done, error))
+        indexes = self._modify_indexes({(kind, key) for _, each in sound for kind, key, _ in each.conditions})
+        now_s = self._wall_clock()
+        for item, encoded in sound:
+            broken = next((c for c in encoded.conditions if indexes.get(c[:2], 0) != c[2]), None)
             if broken is not None:
-                conflict = Conflict(f"{broken.kind} {broken.key} has changed meanwhile", index=self._index)
-                group.outcomes.append((item.done, conflict))
+                conflict = Conflict(
+                    f"{broken[0]} {broken[1]} has changed meanwhile; read it again and decide anew",
+                    index=self._index,
+                )
+                outcomes.append((item.done, conflict))
                 continue
             self._index += 1
-            for change in transaction.changes:
-                record = change.record
-                indexes[record.kind, record.key] = self._index if isinstance(change, Put) else 0
-            group.batches.append(Batch(self._index, now_s, transaction.changes))
-            group.outcomes.append((item.done, self._index))
-        return group
+            for change in encoded.changes:
+                indexes[change.kind, change.key] = self._index if change.is_put else 0
+            group.batches.append(Batch(self._index, now_s, item.transaction.changes))
+            group.encoded.append(encoded)
+            outcomes.append((item.done, self._index))
+        group.outcomes.extend(outcomes)
 
     def _modify_indexes(self, keys: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
         if not keys:
@@ -350,8 +339,8 @@ class SqliteStore:
         )
         return {(kind, key): index for kind, key, index in rows}
 
-    def _write(self, batches: Sequence[Batch]) -> None:
-        puts, deletes, log_rows = _fold(batches)
+    def _write(self, group: _Group) -> None:
+        puts, deletes, log_rows = fold(list(zip(group.batches, group.encoded, strict=True)))
         assert self._connection is not None
         execute = self._connection.execute
         execute("BEGIN IMMEDIATE")
@@ -363,21 +352,29 @@ class SqliteStore:
         if puts:
             execute(
                 "INSERT INTO record (kind, key, create_index, modify_index, value) "
-                "SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) WHERE true "
-                "ON CONFLICT DO UPDATE SET modify_index = excluded.modify_index, value = excluded.value",
+                "SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) "
+                "WHERE true ON CONFLICT DO UPDATE "
+                "SET modify_index = excluded.modify_index, value = excluded.value",
                 (msgspec.json.encode(puts).decode(),),
             )
-        rows_text = msgspec.json.encode(log_rows).decode()
         execute(
             "INSERT INTO log (idx, at_s, changes) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)",
-            (rows_text,),
+            (msgspec.json.encode(log_rows).decode(),),
         )
-        self._uncounted_bytes += len(rows_text)
-        floor_index = self._compact()
+        floor_index = self._retention.compact(
+            self._connection,
+            floor_index=self._floor_index,
+            added_bytes=sum(row_room_bytes(len(encoded.log_text)) for encoded in group.encoded),
+            now_s=group.batches[0].at_s,
+        )
         execute("UPDATE state SET last_index = ?, floor_index = ?", (self._index, floor_index))
         execute("COMMIT")
+        self._committed(floor_index)
+        self._retention.shrink_file(self._connection, floor_index=floor_index)
+
+    def _committed(self, floor_index: int) -> None:
         self._floor_index = floor_index
-        self._shrink_file()
+        self._retention.committed()
 
     def _is_committed_after_all(self) -> bool:
         """Ends the transaction that failed, and asks the file whether it took it all the same.
@@ -388,97 +385,15 @@ class SqliteStore:
         try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            (last_index,) = self._connection.execute("SELECT last_index FROM state").fetchone()
+            last_index, floor_index = self._connection.execute(
+                "SELECT last_index, floor_index FROM state"
+            ).fetchone()
         except sqlite3.Error:
             return False
-        return bool(last_index == self._index)
-
-    # ---- retention ----
-
-    def _compact(self) -> int:
-        """Drops what the log need not keep, inside the open transaction; the new floor index.
-
-        Looks at most once for each 1/16 of `log_bytes_min` written or each 1/16 of the retention time, so that
-        its cost is a small share of the writes'.
-        """
-        assert self._connection is not None
-        settings = self._settings
-        now_s = self._wall_clock()
-        is_due = now_s >= self._compact_at_s or self._uncounted_bytes > settings.log_bytes_min // 16
-        if not is_due:
-            return self._floor_index
-        self._compact_at_s = now_s + settings.log_retention_s / 16
-        self._log_bytes += self._uncounted_bytes
-        self._uncounted_bytes = 0
-        pages, free, page_bytes = (
-            self._connection.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        live_bytes = max(0, (pages - free) * page_bytes - self._log_bytes)
-        most = min(settings.log_bytes_max, max(settings.log_bytes_min, live_bytes))
-        oldest_kept_s = now_s - settings.log_retention_s
-        floor_index = self._floor_index
-        for index, at_s, row_bytes in self._connection.execute(
-            "SELECT idx, at_s, length(changes) FROM log ORDER BY idx"
-        ):
-            if self._log_bytes <= most and at_s >= oldest_kept_s:
-                break
-            floor_index = index
-            self._log_bytes -= row_bytes
-        self._connection.execute("DELETE FROM log WHERE idx <= ?", (floor_index,))
-        return floor_index
-
-    def _shrink_file(self) -> None:
-        """Gives pages back to the file system when a quarter of the file is free."""
-        assert self._connection is not None
-        if not self._path or self._floor_index == self._shrunk_at_index:
-            return
-        self._shrunk_at_index = self._floor_index
-        (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
-        (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        if free * 4 > pages:
-            self._connection.execute(f"PRAGMA incremental_vacuum({free // 2})").fetchall()
-
-
-def _fold(batches: Sequence[Batch]) -> tuple[list[Any], list[Any], list[Any]]:
-    """What the batches come to together: rows to put, keys to delete first, rows for the log.
-
-    A row to put holds the index that created it if nothing stood there before, and the one that last changed it.
-    """
-    puts: dict[tuple[str, str], list[Any]] = {}
-    deletes: dict[tuple[str, str], None] = {}
-    log_rows: list[Any] = []
-    for batch in batches:
-        parts = []
-        for change in batch.changes:
-            record = change.record
-            key = (record.kind, record.key)
-            value = encode_record(record)
-            if isinstance(change, Put):
-                created = puts[key][2] if key in puts else batch.index
-                puts[key] = [*key, created, batch.index, msgspec.Raw(value)]
-                parts.append(b'["put","%b",%b]' % (record.kind.encode(), value))
-            else:
-                puts.pop(key, None)
-                deletes[key] = None
-                parts.append(b'["delete","%b",%b]' % (record.kind.encode(), value))
-        log_rows.append([batch.index, batch.at_s, msgspec.Raw(b"[%b]" % b",".join(parts))])
-    return list(puts.values()), list(deletes), log_rows
-
-
-def decode_changes(text: str) -> tuple[Change, ...]:
-    """The changes in a row of the log.
-
-    Raises:
-        KeyError, msgspec.DecodeError: it is not such a row.
-    """
-    return tuple(
-        (Put if verb == "put" else Delete)(decode_record(kind, bytes(value)))
-        for verb, kind, value in _changes_decoder.decode(text)
-    )
-
-
-_changes_decoder = msgspec.json.Decoder(list[tuple[str, str, msgspec.Raw]])
+        if last_index != self._index:
+            return False
+        self._committed(floor_index)
+        return True
 
 
 def _settle(done: asyncio.Future[Any], outcome: Any) -> None:

@@ -1,1 +1,31 @@
-""""""
+"""What the HTTP doors share: the server, the route table, encoded answers and waiting for them, errors as codes.
+
+Knows HTTP and the model; what a path means is a door's.
+"""
+
+from regista.protocols.http.answers import Answer, Answers, View
+from regista.protocols.http.errors import error_response
+from regista.protocols.http.jsonbody import decode_json, encode_json
+from regista.protocols.http.messages import Headers, Parameters, Request, Response, text_response
+from regista.protocols.http.routes import Handler, Route, RouteTable
+from regista.protocols.http.server import HttpServer
+from regista.protocols.http.settings import HttpSettings
+
+__all__ = [
+    "Answer",
+    "Answers",
+    "Handler",
+    "Headers",
+    "HttpServer",
+    "HttpSettings",
+    "Parameters",
+    "Request",
+    "Response",
+    "Route",
+    "RouteTable",
+    "View",
+    "decode_json",
+    "encode_json",
+    "error_response",
+    "text_response",
+]

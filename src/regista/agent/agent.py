@@ -1,0 +1,247 @@
+"""The composition root: makes each part, gives it to the next, and ends them in the opposite order."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import functools
+import logging
+import os
+import random
+import resource
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+
+from regista import __version__
+from regista.agent.config import AgentConfig
+from regista.agent.definitions import Definitions, read_definitions, reconcile
+from regista.agent.identity import announce, load_node_id, own_node
+from regista.agent.logs import set_up_logs
+from regista.agent.writer import CatalogWriter
+from regista.catalog import Catalog, forget_tombstones
+from regista.health import Scheduler, open_probes
+from regista.model import ConfigError, RegistaError
+from regista.protocols.consul import Context, Identity, consul_routes
+from regista.protocols.http import Answers, HttpServer, RouteTable
+from regista.store import SqliteStore
+
+logger = logging.getLogger(__name__)
+
+ApplyDefinitions = Callable[[Definitions], Awaitable[None]]
+
+_HOUSEKEEPING_S = 60.0
+
+_RESOLVER_THREADS = 32
+"""Names of checks' targets are resolved in threads; a resolver that hangs must not hold up the others."""
+
+
+class Agent:
+    """One agent, from its configuration to its last answer.
+
+    Args:
+        clock: monotonic seconds.
+        wall_clock: seconds since the epoch.
+        new_id: a fresh UUID each time.
+        reload: reads the configuration again.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        *,
+        reload: Callable[[], AgentConfig],
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        rng: random.Random,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._config = config
+        self._reload_config = reload
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._rng = rng
+        self._new_id = new_id
+        self._server_address = ""
+        self._listeners: dict[str, str] = {}
+
+    async def run(self) -> None:
+        """Serves until SIGTERM or SIGINT.
+
+        Raises:
+            RegistaError: it can't start; the text says why.
+        """
+        config = self._config
+        definitions = read_definitions(config.services, config.checks, node=config.node_name)
+        _raise_open_files_limit()
+        loop = asyncio.get_running_loop()
+        loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(_RESOLVER_THREADS, "regista-resolver"))
+
+        async with contextlib.AsyncExitStack() as ending:
+            # First the log and its replica: everything else reads from it.
+            catalog = Catalog()
+            store = SqliteStore(config.data_dir, config.store, wall_clock=self._wall_clock)
+            catalog.load(await store.open(catalog.apply))
+            ending.push_async_callback(store.close)
+            writer = CatalogWriter(catalog, store, conflict_retries_max=config.registry.conflict_retries_max)
+
+            node_id = load_node_id(config.data_dir, config.node_id, self._new_id)
+            node = own_node(config.node_name, node_id, config.advertise_addr, config.node_meta)
+
+            probes = await ending.enter_async_context(open_probes(config.health))
+            scheduler = Scheduler(
+                catalog=catalog,
+                node=node.name,
+                writer=writer,
+                settings=config.health,
+                clock=self._clock,
+                wall_clock=self._wall_clock,
+                rng=self._rng,
+                probes=probes,
+            )
+
+            answers = Answers(
+                catalog.topics,
+                bytes_max=config.http.answers_bytes_max,
+                revisions_max=config.http.revisions_max,
+                waiting_max=config.http.waiting_max,
+                waiting_setting="http.waiting_max",
+            )
+            context = Context(
+                catalog=catalog,
+                answers=answers,
+                writer=writer,
+                health=scheduler,
+                identity=Identity(
+                    node_name=node.name,
+                    node_id=node.id,
+                    datacenter=config.datacenter,
+                    address=node.address,
+                    server_address=lambda: self._server_address,
+                    version=__version__,
+                ),
+                settings=config.http,
+                wall_clock=self._wall_clock,
+                new_id=self._new_id,
+                wait_jitter=self._rng.random,
+            )
+            http = HttpServer(RouteTable(consul_routes(context)), config.http)
+
+            # Addresses are taken before the records that name them are written, and answered only after.
+            self._bind(http)
+            port = int(self._server_address.rpartition(":")[2] or 0)
+            await announce(catalog, writer, node, port=port, now_s=self._wall_clock())
+            apply_definitions = functools.partial(
+                reconcile,
+                catalog,
+                writer,
+                node=node.name,
+                new_id=self._new_id,
+                wall_clock=self._wall_clock,
+            )
+            await apply_definitions(definitions)
+
+            scheduler.start()
+            ending.push_async_callback(scheduler.stop)
+            ending.push_async_callback(http.close, config.registry.shutdown_grace_s)
+            # Ends first: whoever waits is answered, so that their connections can end.
+            ending.callback(answers.close)
+            await http.start()
+            housekeeping = asyncio.create_task(self._keep_house(writer))
+            ending.callback(housekeeping.cancel)
+
+            self._say_ready(catalog)
+            await self._serve_until_stopped(apply_definitions)
+
+    def _bind(self, http: HttpServer) -> None:
+        """Takes the addresses.
+
+        Raises:
+            ConfigError: one can't be had.
+        """
+        config = self._config
+        if config.http_port < 0:
+            return
+        for address in config.client_addresses:
+            try:
+                bound = http.bind(address, config.http_port)
+            except OSError as error:
+                raise ConfigError(
+                    f"HTTP can't listen on {address}:{config.http_port}: {error.strerror or error}. Stop what uses "
+                    "it, or give another --http-port (0 for a free one) or --client."
+                ) from error
+            self._listeners.setdefault("http", bound)
+        self._server_address = self._listeners["http"]
+
+    def _say_ready(self, catalog: Catalog) -> None:
+        """Tells people on standard output, and programs in the ready file."""
+        config = self._config
+        where = config.data_dir or "memory only; all is lost at the end (give --data-dir to keep it)"
+        lines = [
+            f"Regista {__version__} is ready.",
+            f"  node        {config.node_name} in datacenter {config.datacenter}",
+            *(f"  {name:<11} {address}" for name, address in self._listeners.items()),
+            f"  data        {where}",
+            f"  registered  {len(catalog.services) - 1} instances, index {catalog.index}",
+        ]
+        if "http" in self._listeners:
+            lines.append(f"Try: curl http://{self._listeners['http']}/v1/catalog/services")
+        print("\n".join(lines), flush=True)  # noqa: T201 - the one thing that the agent says to its starter
+        for warning in config.warnings:
+            logger.warning("%s", warning)
+        if config.ready_file:
+            _write_whole(config.ready_file, msgspec.json.encode({"pid": os.getpid(), **self._listeners}) + b"\n")
+
+    async def _serve_until_stopped(self, apply_definitions: ApplyDefinitions) -> None:
+        loop = asyncio.get_running_loop()
+        signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, signals.put_nowait, number)
+        while (number := await signals.get()) == signal.SIGHUP:
+            await self._reload(apply_definitions)
+        logger.info("%s: stopping; requests in flight are answered first", number.name)
+
+    async def _reload(self, apply_definitions: ApplyDefinitions) -> None:
+        """Reads the files again; what can't be used leaves everything as it was."""
+        try:
+            config = self._reload_config()
+            definitions = read_definitions(config.services, config.checks, node=self._config.node_name)
+            await apply_definitions(definitions)
+        except RegistaError as error:
+            logger.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - the text says all
+            return
+        set_up_logs(config.log_level, as_json=config.log_json)
+        logger.info("reloaded: %d services, %d checks defined", len(config.services), len(config.checks))
+
+    async def _keep_house(self, writer: CatalogWriter) -> None:
+        """Forgets old tombstones, again and again."""
+        registry = self._config.registry
+        while True:
+            await asyncio.sleep(_HOUSEKEEPING_S)
+            before_s = self._wall_clock() - registry.tombstone_retention_s
+            try:
+                await writer.write(
+                    functools.partial(forget_tombstones, before_s=before_s, keep_max=registry.tombstones_max)
+                )
+            except RegistaError as error:
+                logger.warning("old tombstones are kept for now: %s", error)
+
+
+def _raise_open_files_limit() -> None:
+    """Takes as many open files as the system grants: every waiting client holds one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Writes the file so that a reader sees all of it or none."""
+    beside = path.with_name(path.name + ".new")
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    except OSError as error:
+        raise ConfigError(f"the ready file {path} can't be written: {error.strerror}") from error

@@ -1,0 +1,122 @@
+"""Services and checks from the configuration files: made true at the start and at each reload.
+
+Touches only what configuration made: an id that a caller of the API holds is left to that caller.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from regista.agent.writer import CatalogWriter, Plan
+from regista.catalog import (
+    Catalog,
+    Registration,
+    deregister_check,
+    deregister_service,
+    managed_by,
+    register_check,
+    register_service,
+)
+from regista.model import BadInput, CallerError, Check, ConfigError, Service
+from regista.protocols.consul import read_check, read_service
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Definitions:
+    """What the files define, checked.
+
+    Attributes:
+        services: each with its checks.
+        checks: those that stand alone.
+    """
+
+    services: tuple[tuple[Service, tuple[Check, ...]], ...] = ()
+    checks: tuple[Check, ...] = ()
+
+
+def read_definitions(
+    services: Iterable[Mapping[str, Any]], checks: Iterable[Mapping[str, Any]], *, node: str
+) -> Definitions:
+    """The definitions in the files' objects.
+
+    Raises:
+        ConfigError: naming the definition and its field.
+    """
+
+    def read(what: str, number: int, value: Mapping[str, Any], reader: Callable[..., Any]) -> Any:
+        try:
+            return reader(dict(value), node=node, manager="config")
+        except BadInput as error:
+            called = value.get("name") or value.get("id") or f"number {number}"
+            raise ConfigError(f'{what} "{called}" in the configuration: {error}') from error
+
+    return Definitions(
+        tuple(read("service", number, each, read_service) for number, each in enumerate(services, start=1)),
+        tuple(read("check", number, each, read_check) for number, each in enumerate(checks, start=1)),
+    )
+
+
+async def reconcile(
+    catalog: Catalog,
+    writer: CatalogWriter,
+    definitions: Definitions,
+    *,
+    node: str,
+    new_id: Callable[[], str],
+    wall_clock: Callable[[], float],
+) -> None:
+    """Makes the catalog hold what is defined, and no longer what was defined before.
+
+    Raises:
+        StateError, StoreError: it could not be written; call again.
+    """
+    wanted = {service.key for service, _ in definitions.services}
+    wanted_checks = {check.key for check in definitions.checks}
+    wanted_checks |= {check.key for _, checks in definitions.services for check in checks}
+    for service, checks in definitions.services:
+        if _is_held_by_another(catalog.services.get(service.key), f'service "{service.id}"'):
+            continue
+        registration = Registration(service, checks, new_incarnation=new_id())
+        await _write(writer, functools.partial(register_service, wanted=registration, now_s=wall_clock()))
+    for check in definitions.checks:
+        if not _is_held_by_another(catalog.checks.get(check.key), f'check "{check.id}"'):
+            await _write(writer, functools.partial(register_check, check=check))
+    services_before, checks_before = managed_by(catalog, node, "config")
+    for stale in checks_before:
+        if stale.record.key not in wanted_checks:
+            await _write(writer, functools.partial(deregister_check, node=node, check_id=stale.record.id))
+    for held in services_before:
+        if held.record.key not in wanted:
+            plan = functools.partial(
+                deregister_service,
+                node=node,
+                service_id=held.record.id,
+                reason="was removed from the agent's configuration",
+                now_s=wall_clock(),
+            )
+            await _write(writer, plan)
+
+
+def _is_held_by_another(entry: Any, what: str) -> bool:
+    if entry is None or entry.record.manager == "config":
+        return False
+    logger.warning(
+        "%s is defined in the configuration, but held by a caller (%s); it is left as it is. Deregister it to "
+        "have the configuration's.",
+        what,
+        entry.record.manager,
+    )
+    return True
+
+
+async def _write(writer: CatalogWriter, plan: Plan) -> None:
+    try:
+        await writer.write(plan)
+    except CallerError as error:
+        logger.error("a definition in the configuration has no effect: %s", error)  # noqa: TRY400 - the text says all

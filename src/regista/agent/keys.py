@@ -1,0 +1,182 @@
+"""Every key of the configuration and every flag of `regista agent`, as data.
+
+The reader of files, the command line, the names in the environment and the reference are made from these two
+tables, so a key is described once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import types
+import typing
+from typing import Any, Literal
+
+from regista.agent.settings import SETTINGS_BLOCKS
+from regista.model import setting_doc
+
+Kind = Literal["text", "path", "integer", "number", "boolean", "duration", "port", "map", "texts", "definitions"]
+
+LOG_LEVELS = ("trace", "debug", "info", "warn", "err", "error")
+PORT_MOST = 65535
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Key:
+    """A key that may stand in a configuration file.
+
+    Attributes:
+        path: its name with those of its blocks: `ports.http`.
+        default: as the program keeps it: seconds for a duration.
+        unit: `bytes`, or "" where the kind says all.
+        at_least, at_most: bounds, both allowed.
+    """
+
+    path: str
+    kind: Kind
+    default: Any
+    text: str
+    unit: str = ""
+    at_least: float | None = None
+    at_most: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Flag:
+    """A flag of `regista agent`.
+
+    Attributes:
+        key: the path of the key that it sets; "" for the two that stand above all files.
+        kind: as a key's; `texts` for a flag that may be repeated.
+    """
+
+    name: str
+    key: str
+    kind: Kind
+    text: str
+
+    @property
+    def parameter(self) -> str:
+        """The flag's name as a Python word: `http_port`."""
+        return self.name.replace("-", "_")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable that stands for the flag: `REGISTA_HTTP_PORT`."""
+        return f"REGISTA_{self.parameter.upper()}"
+
+
+AGENT_KEYS: tuple[Key, ...] = (
+    Key(
+        "datacenter",
+        "text",
+        "dc1",
+        "The datacenter that this agent is in: small letters, digits, `-` and `_`; capitals are made small.",
+    ),
+    Key("node_name", "text", "", "This agent's name among the nodes. Default: the host name."),
+    Key("node_id", "text", "", "This node's id, a UUID. Default: made at the first start, kept in `data_dir`."),
+    Key("node_meta", "map", {}, "Key and value pairs kept with the node; at most 64. Files are merged by key."),
+    Key(
+        "data_dir",
+        "path",
+        "",
+        "The directory for all that must survive a restart. Required, except with `--dev`, where nothing is kept "
+        "without it.",
+    ),
+    Key("bind_addr", "text", "127.0.0.1", "The IP address that other agents reach this one at."),
+    Key(
+        "advertise_addr",
+        "text",
+        "",
+        "The IP address told to others as this node's. Default: `bind_addr`; needed where that is `0.0.0.0`.",
+    ),
+    Key(
+        "client_addr",
+        "text",
+        "127.0.0.1",
+        "The IP addresses that HTTP and DNS listen at, separated by spaces. `0.0.0.0` opens the agent to the "
+        "whole network.",
+    ),
+    Key("ports.http", "port", 8500, "The port of the HTTP API. 0: a free one; -1: off."),
+    Key("ports.dns", "port", 8600, "The port of the DNS server, UDP and TCP. 0: a free one; -1: off."),
+    Key(
+        "log_level",
+        "text",
+        "info",
+        "How much is logged. Lower words log less; `debug` and `trace` are for finding faults.",
+        choices=LOG_LEVELS,
+    ),
+    Key("log_json", "boolean", False, "Logs one JSON object a line, for programs, instead of text for people."),
+    Key(
+        "enable_script_checks",
+        "boolean",
+        False,
+        "Allows checks that run programs. Whoever may register a service may then run programs on this machine.",
+    ),
+    Key("ready_file", "path", "", "A file written when the agent answers requests, and removed when it stops."),
+    Key("service", "definitions", (), "One service of this node, as an object."),
+    Key("services", "definitions", (), "Services of this node, as a list of objects. Files are joined."),
+    Key("check", "definitions", (), "One check of this node, as an object."),
+    Key("checks", "definitions", (), "Checks of this node, as a list of objects. Files are joined."),
+)
+
+FLAGS: tuple[Flag, ...] = (
+    Flag("dev", "", "boolean", "Start for trying out: everything in memory, no data directory needed."),
+    Flag("config-file", "", "texts", "A .json or .hcl file, or a directory of them. May be repeated; later wins."),
+    Flag("node", "node_name", "text", "This node's name. Default: the host name."),
+    Flag("datacenter", "datacenter", "text", "The datacenter that this agent is in. Default: dc1."),
+    Flag("data-dir", "data_dir", "path", "The directory for all that must survive a restart."),
+    Flag("bind", "bind_addr", "text", "The IP address that other agents reach this one at. Default: 127.0.0.1."),
+    Flag("advertise", "advertise_addr", "text", "The IP address told to others. Default: that of --bind."),
+    Flag("client", "client_addr", "text", "The IP addresses that HTTP and DNS listen at. Default: 127.0.0.1."),
+    Flag("http-port", "ports.http", "port", "The port of the HTTP API; 0 a free one, -1 off. Default: 8500."),
+    Flag("dns-port", "ports.dns", "port", "The port of the DNS server; 0 a free one, -1 off. Default: 8600."),
+    Flag("log-level", "log_level", "text", "trace, debug, info, warn or error. Default: info."),
+    Flag("log-json", "log_json", "boolean", "Log one JSON object a line."),
+    Flag("ready-file", "ready_file", "path", "A file written when the agent answers requests."),
+)
+
+
+def file_name_of(field: dataclasses.Field[Any]) -> str:
+    """The name of a setting in files: durations drop the `_s`, for their text has a unit."""
+    return _SECONDS.sub("", field.name) if setting_doc(field).unit == "s" else field.name
+
+
+_SECONDS = re.compile(r"_s(?=_|$)")
+
+
+def setting_keys(block: str, settings_type: type[Any]) -> tuple[Key, ...]:
+    """The keys of a room's settings, in the order of its fields."""
+    hints = typing.get_type_hints(settings_type)
+    keys = []
+    for field in dataclasses.fields(settings_type):
+        doc = setting_doc(field)
+        kind: Kind = "duration" if doc.unit == "s" else _kind_of(hints[field.name])
+        keys.append(
+            Key(
+                f"{block}.{file_name_of(field)}",
+                kind,
+                field.default,
+                doc.text,
+                unit=doc.unit if kind != "duration" else "",
+                at_least=doc.at_least,
+                at_most=doc.at_most,
+            )
+        )
+    return tuple(keys)
+
+
+_KINDS: dict[Any, Kind] = {str: "text", int: "integer", float: "number", bool: "boolean", tuple[str, ...]: "texts"}
+
+
+def _kind_of(hint: Any) -> Kind:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        (hint,) = (part for part in typing.get_args(hint) if part is not types.NoneType)
+    return _KINDS[hint]
+
+
+SETTING_KEYS: tuple[Key, ...] = tuple(key for block in SETTINGS_BLOCKS for key in setting_keys(*block))
+
+KEYS: dict[str, Key] = {key.path: key for key in (*AGENT_KEYS, *SETTING_KEYS)}
+"""Every key that has a meaning here, by path."""

@@ -1,0 +1,103 @@
+"""The leases of instances: one that nobody renewed in time is deregistered.
+
+A renewal changes a deadline in memory and nothing else. Only the end of a lease is written, and the plan for it
+looks at the lease once more: a renewal that arrived while the write waited for its turn keeps the instance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable
+
+from regista.catalog import Catalog, deregister_service
+from regista.health.counters import Counters
+from regista.health.deadlines import Deadlines
+from regista.health.decide import lease_reason
+from regista.health.outbox import Outbox
+from regista.model import Entry, Service, Transaction
+
+logger = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Lease:
+    create_index: int
+    incarnation: str
+    ttl_s: float
+
+
+class Leases:
+    """When each instance with a TTL must have been renewed, in listening time."""
+
+    def __init__(
+        self, *, catalog: Catalog, outbox: Outbox, counters: Counters, wall_clock: Callable[[], float]
+    ) -> None:
+        self._catalog = catalog
+        self._outbox = outbox
+        self._counters = counters
+        self._wall_clock = wall_clock
+        self._leases: dict[str, _Lease] = {}
+        self._deadlines = Deadlines()
+
+    def note(self, entry: Entry[Service], now_s: float) -> None:
+        """Brings an instance's lease into line with its record; a new or changed one starts with a whole TTL."""
+        service = entry.record
+        key = service.key
+        if service.ttl_s <= 0:
+            self.drop(key)
+            return
+        lease = self._leases.get(key)
+        if (
+            lease is None
+            or lease.create_index != entry.create_index
+            or lease.incarnation != service.incarnation
+            or lease.ttl_s != service.ttl_s
+        ):
+            self._leases[key] = _Lease(entry.create_index, service.incarnation, service.ttl_s)
+            self.renew(key, now_s)
+
+    def drop(self, key: str) -> None:
+        """Forgets the lease of an instance, if it has one."""
+        if self._leases.pop(key, None) is not None:
+            self._deadlines.drop(key)
+            self._outbox.withdraw(_slot(key))
+
+    def renew(self, key: str, now_s: float) -> None:
+        """Gives the instance a whole TTL again, if it has one."""
+        lease = self._leases.get(key)
+        if lease is None:
+            return
+        if key not in self._deadlines:
+            self._outbox.withdraw(_slot(key))
+        self._deadlines.set(key, now_s + lease.ttl_s)
+
+    def tick(self, now_s: float) -> None:
+        """Deregisters what was not renewed in time."""
+        for key in self._deadlines.pop_due(now_s):
+            self._end(key, self._leases[key])
+
+    def next_s(self) -> float | None:
+        """When `tick` has something to do."""
+        return self._deadlines.next_s()
+
+    def _end(self, key: str, lease: _Lease) -> None:
+        self._counters.expiries["service"] += 1
+        reason = lease_reason(lease.ttl_s)
+
+        def plan(catalog: Catalog) -> Transaction:
+            found = catalog.services.get(key)
+            if found is None or self._leases.get(key) is not lease or key in self._deadlines:
+                return Transaction()
+            service = found.record
+            return deregister_service(catalog, service.node, service.id, reason=reason, now_s=self._wall_clock())
+
+        def done() -> None:
+            self._counters.deregistrations["lease"] += 1
+            logger.info("instance %s %s, and is deregistered", key, reason)
+
+        self._outbox.want(_slot(key), plan, done)
+
+
+def _slot(key: str) -> str:
+    return "lease " + key

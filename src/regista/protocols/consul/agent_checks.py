@@ -1,0 +1,78 @@
+"""/v1/agent/check…: the checks of this agent's node.
+
+Source: Consul 1.9 (behaviour).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from regista.catalog import deregister_check, register_check
+from regista.model import CRITICAL, PASSING, WARNING, Status
+from regista.protocols.consul.context import Context
+from regista.protocols.consul.decode_check import read_check, read_status
+from regista.protocols.consul.encode import agent_check
+from regista.protocols.consul.reads import json_response, read_options, refuse_namespaces, required_argument
+from regista.protocols.http import Request, Response, decode_json
+
+_ID_MISSING = "CheckID missing: give the id after the last slash of the path"
+
+
+class AgentChecks:
+    """The handlers."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.passing = self._report(PASSING)
+        self.warning = self._report(WARNING)
+        self.critical = self._report(CRITICAL)
+
+    async def register(self, request: Request) -> Response:
+        """PUT agent/check/register: an empty 200."""
+        context = self._context
+        refuse_namespaces(request)
+        body = await request.body(context.settings.body_bytes_max)
+        check = read_check(decode_json(body), node=context.identity.node_name, manager="agent")
+        await context.writer.write(lambda catalog: register_check(catalog, check))
+        context.health.renew_check(check.key)
+        return Response()
+
+    async def deregister(self, request: Request) -> Response:
+        """PUT agent/check/deregister/{id}: an empty 200, also for an id that is not there."""
+        context = self._context
+        refuse_namespaces(request)
+        check_id = required_argument(request, _ID_MISSING)
+        await context.writer.write(lambda catalog: deregister_check(catalog, context.identity.node_name, check_id))
+        return Response()
+
+    async def update(self, request: Request) -> Response:
+        """PUT agent/check/update/{id}: status and output in the body; an empty 200."""
+        refuse_namespaces(request)
+        check_id = required_argument(request, _ID_MISSING)
+        body = await request.body(self._context.settings.body_bytes_max)
+        status, output = read_status(decode_json(body))
+        await self._context.health.report(check_id, status, output)
+        return Response()
+
+    def checks(self, request: Request) -> Response:
+        """GET agent/checks: the checks of this node by id, but for the server's own."""
+        context = self._context
+        read_options(request, context)
+        on_node = context.catalog.check_indexes.by_node.get(context.identity.node_name.lower(), {})
+        found = {
+            entry.record.id: agent_check(context.catalog, entry)
+            for entry in on_node.values()
+            if entry.record.manager != "server"
+        }
+        return json_response(request, dict(sorted(found.items())))
+
+    def _report(self, status: Status) -> Callable[[Request], Awaitable[Response]]:
+        """The handler of agent/check/pass, warn or fail: an empty 200."""
+
+        async def handle(request: Request) -> Response:
+            refuse_namespaces(request)
+            check_id = required_argument(request, _ID_MISSING)
+            await self._context.health.report(check_id, status, request.parameters.first("note"))
+            return Response()
+
+        return handle

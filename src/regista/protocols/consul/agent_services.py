@@ -1,0 +1,166 @@
+"""/v1/agent/service…: the instances of this agent's node.
+
+Source: Consul 1.9 (behaviour). `renew`, DELETE on deregister, incarnations and hashes are Regista's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import Any
+
+from regista.catalog import Registration, check_incarnation, deregister_service, node_topic, register_service
+from regista.model import NotFound, Service, StaleIncarnation, format_duration, node_item_key
+from regista.protocols.consul.context import Context
+from regista.protocols.consul.decode import read_service
+from regista.protocols.consul.encode import agent_service, content_hash, registration_hash
+from regista.protocols.consul.reads import (
+    JSON,
+    json_response,
+    read_options,
+    refuse_namespaces,
+    required_argument,
+)
+from regista.protocols.http import Headers, Request, Response, View, decode_json, encode_json, text_response
+
+
+class AgentServices:
+    """The handlers."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def register(self, request: Request) -> Response:
+        """PUT agent/service/register: an empty 200, with the incarnation and hash that a renewal can name."""
+        context = self._context
+        refuse_namespaces(request)
+        body = await request.body(context.settings.body_bytes_max)
+        service, checks = read_service(decode_json(body), node=context.identity.node_name, manager="agent")
+        registration = Registration(
+            service,
+            checks,
+            replace_checks=request.parameters.first("replace-existing-checks", "no") in ("", "true"),
+            new_incarnation=context.new_id(),
+        )
+        await context.writer.write(
+            lambda catalog: register_service(catalog, registration, now_s=context.wall_clock())
+        )
+        context.health.renew_service(service.key)
+        for check in checks:
+            context.health.renew_check(check.key)
+        return Response(headers=self._identity_headers(service.key))
+
+    async def deregister(self, request: Request) -> Response:
+        """PUT or DELETE agent/service/deregister/{id}: an empty 200, also for an id that is not there."""
+        context = self._context
+        refuse_namespaces(request)
+        service_id = required_argument(request, "ServiceID missing: give the id after the last slash of the path")
+        await context.writer.write(
+            lambda catalog: deregister_service(
+                catalog,
+                context.identity.node_name,
+                service_id,
+                reason="was deregistered through the agent's API",
+                now_s=context.wall_clock(),
+                incarnation=request.parameters.first("incarnation"),
+            )
+        )
+        return Response()
+
+    async def renew(self, request: Request) -> Response:
+        """PUT agent/service/renew/{id}: the instance's TTL begins again; nothing is written.
+
+        Answers which registration the server holds, so that a caller whose hash differs registers again.
+        """
+        context = self._context
+        service_id = required_argument(request, "ServiceID missing: give the id after the last slash of the path")
+        key = node_item_key(context.identity.node_name, service_id)
+        incarnation = request.parameters.first("incarnation")
+        if incarnation:
+            check_incarnation(context.catalog, context.identity.node_name, service_id, incarnation)
+        entry = context.catalog.services.get(key)
+        if entry is None:
+            raise NotFound(
+                f'Unknown service ID "{service_id}": it is not registered, or no longer. Register it again.'
+            )
+        service = entry.record
+        if incarnation not in ("", service.incarnation):
+            raise StaleIncarnation(
+                f'instance "{service_id}" is incarnation {service.incarnation}, not {incarnation}; register again',
+                incarnation=incarnation,
+            )
+        context.health.renew_service(key)
+        held = self._hash(service)
+        return json_response(
+            request,
+            {
+                "ID": service.id,
+                "Incarnation": service.incarnation,
+                "TTL": format_duration(service.ttl_s),
+                "Hash": held,
+                "HashMatches": request.parameters.first("hash", held) == held,
+            },
+        )
+
+    def services(self, request: Request) -> Response:
+        """GET agent/services: the instances of this node by id, but for the server's own."""
+        context = self._context
+        read_options(request, context)
+        on_node = context.catalog.service_indexes.by_node.get(context.identity.node_name.lower(), {})
+        found = {
+            entry.record.id: agent_service(entry, context.identity.datacenter)
+            for entry in on_node.values()
+            if entry.record.manager != "server"
+        }
+        return json_response(request, dict(sorted(found.items())))
+
+    def service(self, request: Request) -> Response | Awaitable[Response]:
+        """GET agent/service/{id}: one instance; with `hash`, waits until its content is another."""
+        wanted_hash = request.parameters.first("hash")
+        options = read_options(request, self._context)
+        if not wanted_hash:
+            return self._service_now(request)
+        return self._wait_for_service(request, wanted_hash, options.wait_s)
+
+    async def _wait_for_service(self, request: Request, known_hash: str, wait_s: float) -> Response:
+        context = self._context
+        entry = context.catalog.services.get(node_item_key(context.identity.node_name, request.argument))
+        if entry is not None and content_hash(entry.record) == known_hash:
+            view = View(
+                key=f"agent/service\x00{request.argument}",
+                topics=(node_topic(context.identity.node_name),),
+                encode=lambda: encode_json(self._find(request.argument)),
+            )
+            # The index now, so that only a change of the bytes ends the wait.
+            after_index = context.answers.get(view).index
+            wait_s *= 1 + context.wait_jitter() / 16
+            await context.answers.wait(view, after_index=after_index, wait_s=wait_s)
+        return self._service_now(request)
+
+    def _service_now(self, request: Request) -> Response:
+        found = self._find(request.argument)
+        if found is None:
+            return text_response(404, f"unknown service ID: {request.argument}")
+        body = encode_json(found, pretty="pretty" in request.parameters)
+        return Response(200, body, JSON, (("X-Consul-Contenthash", found["ContentHash"]),))
+
+    def _find(self, service_id: str) -> dict[str, Any] | None:
+        context = self._context
+        entry = context.catalog.services.get(node_item_key(context.identity.node_name, service_id))
+        if entry is None or entry.record.manager == "server":
+            return None
+        shape = agent_service(entry, context.identity.datacenter)
+        return shape | {"ContentHash": content_hash(entry.record)}
+
+    def _identity_headers(self, key: str) -> Headers:
+        entry = self._context.catalog.services.get(key)
+        if entry is None:
+            return ()
+        service = entry.record
+        return (
+            ("X-Regista-Incarnation", service.incarnation.encode("ascii", "replace").decode()),
+            ("X-Regista-Hash", self._hash(service)),
+        )
+
+    def _hash(self, service: Service) -> str:
+        checks = self._context.catalog.check_indexes.by_instance.get(service.key, ())
+        return registration_hash(service, (entry.record for entry in checks))

@@ -1,0 +1,213 @@
+"""/v1/catalog/register and deregister: nodes, instances and checks that no agent keeps.
+
+Source: Consul 1.9 (behaviour); what it answers with 500 for a mistake of the caller is 400 here.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from regista.catalog import (
+    CatalogEntry,
+    deregister_check,
+    deregister_node,
+    deregister_service,
+    register_in_catalog,
+)
+from regista.model import BadInput, Check, Node, Service, ServiceAddress, Weights
+from regista.protocols.consul.context import Context
+from regista.protocols.consul.decode import ADDRESS_FIELDS, TAGS_MAX, checked_meta
+from regista.protocols.consul.fields import (
+    Fields,
+    flag,
+    free_text,
+    ignored,
+    integer,
+    list_of,
+    map_of,
+    name,
+    not_yet,
+    object_of,
+    port,
+    read_object,
+    text,
+)
+from regista.protocols.consul.reads import check_datacenter, json_response, refuse_namespaces
+from regista.protocols.http import Request, Response, decode_json
+
+_SERVICE_FIELDS: Fields = {
+    "ID": name,
+    "Service": name,
+    "Tags": list_of(text, "[]string", TAGS_MAX),
+    "Address": text,
+    "TaggedAddresses": map_of(object_of(ADDRESS_FIELDS)),
+    "Meta": map_of(free_text),
+    "Port": port,
+    "Weights": object_of({"Passing": integer, "Warning": integer}),
+    "EnableTagOverride": flag,
+    "Kind": name,
+    "Proxy": not_yet("the service mesh"),
+    "Connect": not_yet("the service mesh"),
+    "CreateIndex": ignored,
+    "ModifyIndex": ignored,
+}
+
+_CHECK_FIELDS: Fields = {
+    "Node": name,
+    "CheckID": name,
+    "Name": name,
+    "Status": text,
+    "Notes": free_text,
+    "Output": free_text,
+    "ServiceID": name,
+    "ServiceName": name,
+    "ServiceTags": list_of(text, "[]string", TAGS_MAX),
+    "Type": text,
+    "Definition": not_yet("definitions of checks that others run"),
+    "CreateIndex": ignored,
+    "ModifyIndex": ignored,
+}
+
+_REGISTER_FIELDS: Fields = {
+    "ID": text,
+    "Node": name,
+    "Address": text,
+    "Datacenter": text,
+    "TaggedAddresses": map_of(text),
+    "NodeMeta": map_of(free_text),
+    "Service": object_of(_SERVICE_FIELDS),
+    "Check": object_of(_CHECK_FIELDS),
+    "Checks": list_of(object_of(_CHECK_FIELDS), "HealthChecks", 1024),
+    "SkipNodeUpdate": flag,
+    "Token": ignored,
+    "CreateIndex": ignored,
+    "ModifyIndex": ignored,
+}
+
+_DEREGISTER_FIELDS: Fields = {
+    "Node": name,
+    "ServiceID": name,
+    "CheckID": name,
+    "Datacenter": text,
+    "Address": ignored,
+    "Token": ignored,
+}
+
+
+class CatalogWrites:
+    """The handlers."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    async def register(self, request: Request) -> Response:
+        """PUT catalog/register: `true` once all of it is written."""
+        found = await self._read(request, _REGISTER_FIELDS)
+        entry = self._entry(found)
+        await self._context.writer.write(lambda catalog: register_in_catalog(catalog, entry))
+        return json_response(request, value=True)
+
+    async def deregister(self, request: Request) -> Response:
+        """PUT catalog/deregister: an instance, a check, or a whole node; `true`, also if it was not there."""
+        found = await self._read(request, _DEREGISTER_FIELDS)
+        node: str = found["Node"]
+        context = self._context
+        reason = "was deregistered through the catalog's API"
+        if found.get("ServiceID"):
+            await context.writer.write(
+                lambda catalog: deregister_service(
+                    catalog, node, found["ServiceID"], reason=reason, now_s=context.wall_clock()
+                )
+            )
+        elif found.get("CheckID"):
+            await context.writer.write(lambda catalog: deregister_check(catalog, node, found["CheckID"]))
+        else:
+            await context.writer.write(
+                lambda catalog: deregister_node(catalog, node, reason=reason, now_s=context.wall_clock())
+            )
+        return json_response(request, value=True)
+
+    async def _read(self, request: Request, fields: Fields) -> dict[str, Any]:
+        refuse_namespaces(request)
+        body = await request.body(self._context.settings.body_bytes_max)
+        found = read_object(decode_json(body), fields)
+        if not found.get("Node"):
+            raise BadInput("Must provide node", field="Node")
+        check_datacenter(found.get("Datacenter", ""), self._context)
+        return found
+
+    def _entry(self, found: dict[str, Any]) -> CatalogEntry:
+        node_name: str = found["Node"]
+        node = None
+        if not found.get("SkipNodeUpdate"):
+            if not found.get("Address"):
+                raise BadInput("Must provide address if SkipNodeUpdate is not set", field="Address")
+            node = Node(
+                name=node_name,
+                id=_node_id(found.get("ID", "")),
+                address=found["Address"],
+                tagged_addresses=found.get("TaggedAddresses"),
+                meta=found.get("NodeMeta"),
+            )
+        checks = [*found.get("Checks", ()), *([found["Check"]] if any(found.get("Check", {}).values()) else ())]
+        return CatalogEntry(
+            node_name=node_name,
+            node=node,
+            service=_service(found["Service"], node_name) if found.get("Service") else None,
+            checks=tuple(_check(check, node_name) for check in checks),
+            new_incarnation=self._context.new_id(),
+        )
+
+
+def _node_id(node_id: str) -> str:
+    if not node_id:
+        return ""
+    try:
+        return str(uuid.UUID(node_id))
+    except ValueError as error:
+        raise BadInput(f'Bad node ID: "{node_id}" is no UUID', field="ID") from error
+
+
+def _service(found: dict[str, Any], node: str) -> Service:
+    if not found.get("Service"):
+        raise BadInput("Must provide service name with ID", field="Service.Service")
+    weights = found.get("Weights")
+    return Service(
+        node=node,
+        id=found.get("ID") or found["Service"],
+        name=found["Service"],
+        tags=found.get("Tags", ()),
+        address=found.get("Address", ""),
+        port=found.get("Port", 0),
+        meta=checked_meta(found.get("Meta")),
+        # Consul makes 1/1 of weights that it does not like, here.
+        weights=Weights(weights["Passing"], weights.get("Warning", 0))
+        if weights and weights.get("Passing", 0) > 0 and weights.get("Warning", 0) >= 0
+        else Weights(),
+        tagged_addresses={
+            tag: ServiceAddress(each.get("Address", ""), each.get("Port", 0))
+            for tag, each in found.get("TaggedAddresses", {}).items()
+        }
+        or None,
+        enable_tag_override=found.get("EnableTagOverride", False),
+        service_kind=found.get("Kind", ""),
+    )
+
+
+def _check(found: dict[str, Any], node: str) -> Check:
+    if found.get("Node", node).lower() != node.lower():
+        raise BadInput(f'check node "{found["Node"]}" does not match node "{node}"', field="Check.Node")
+    check_id = found.get("CheckID") or found.get("Name")
+    if not check_id:
+        raise BadInput("Must provide CheckID or Name of a check", field="Check.CheckID")
+    return Check(
+        node=node,
+        id=check_id,
+        name=found.get("Name", ""),
+        status=found.get("Status") or "critical",
+        notes=found.get("Notes", ""),
+        output=found.get("Output", ""),
+        service_id=found.get("ServiceID", ""),
+        type=found.get("Type", ""),
+    )

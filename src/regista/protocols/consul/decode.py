@@ -1,0 +1,207 @@
+"""Registrations of instances as callers write them.
+
+Source: Consul 1.9 (behaviour), agent/service/register; the instance TTL and incarnations are Regista's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from regista.model import STATUSES, BadInput, Check, Manager, Service, ServiceAddress, Weights
+from regista.protocols.consul.decode_check import CHECK_FIELDS, build_check, definition_of
+from regista.protocols.consul.fields import (
+    Fields,
+    duration_s,
+    flag,
+    free_text,
+    ignored,
+    integer,
+    list_of,
+    map_of,
+    name,
+    not_yet,
+    object_of,
+    port,
+    read_object,
+    text,
+    unwrap,
+)
+
+TAGS_MAX = 1024
+CHECKS_MAX = 128
+
+_META_PAIRS_MAX = 64
+_META_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_META_KEY_CHARACTERS_MAX = 128
+_META_VALUE_CHARACTERS_MAX = 512
+
+_UNSPECIFIED = ("0.0.0.0", "::", "[::]")  # noqa: S104 - refused here, not listened on
+
+ADDRESS_FIELDS: Fields = {"Address": text, "Port": port}
+
+SERVICE_FIELDS: Fields = {
+    "ID": name,
+    "Name": name,
+    "Kind": name,
+    "Tags": list_of(text, "[]string", TAGS_MAX),
+    "Address": text,
+    "TaggedAddresses": map_of(object_of(ADDRESS_FIELDS)),
+    "Port": port,
+    "Meta": map_of(free_text),
+    "Weights": object_of({"Passing": integer, "Warning": integer}),
+    "EnableTagOverride": flag,
+    "Token": ignored,
+    "Check": object_of(CHECK_FIELDS),
+    "Checks": list_of(object_of(CHECK_FIELDS), "[]CheckType", CHECKS_MAX),
+    "TTL": duration_s,
+    "Incarnation": name,
+    "Proxy": not_yet("the service mesh"),
+    "Connect": not_yet("the service mesh"),
+    "SocketPath": not_yet("Unix sockets"),
+    "Locality": not_yet("localities"),
+    "Ports": not_yet("several ports"),
+}
+
+
+def read_service(value: Any, *, node: str, manager: Manager) -> tuple[Service, tuple[Check, ...]]:
+    """The instance and its checks in the body of agent/service/register, or in a configuration file.
+
+    Args:
+        value: the decoded JSON, bare or wrapped as `{"service": {…}}`.
+
+    Raises:
+        BadInput: naming the field; in the order of Consul's own validation.
+    """
+    found = read_object(unwrap(value, "service"), SERVICE_FIELDS)
+    if not found.get("Name"):
+        raise BadInput("Missing service name", field="Name")
+    if found.get("Address") in _UNSPECIFIED:
+        raise BadInput(
+            f"Invalid service address: {found['Address']} is no address that a caller can reach", field="Address"
+        )
+    service = Service(
+        node=node,
+        id=found.get("ID") or found["Name"],
+        name=found["Name"],
+        tags=found.get("Tags", ()),
+        address=found.get("Address", ""),
+        port=found.get("Port", 0),
+        meta=checked_meta(found.get("Meta")),
+        weights=checked_weights(found.get("Weights")),
+        tagged_addresses=_tagged_addresses(found),
+        enable_tag_override=found.get("EnableTagOverride", False),
+        service_kind=found.get("Kind", ""),
+        ttl_s=found.get("TTL", 0.0),
+        incarnation=found.get("Incarnation", ""),
+        manager=manager,
+    )
+    if service.ttl_s < 0 or (service.ttl_s == 0 and "TTL" in found and found["TTL"] != 0):
+        raise BadInput("TTL must be > 0; leave it out for an instance that stays until deregistered", field="TTL")
+    return service, _checks_of(found, service)
+
+
+def _checks_of(found: Mapping[str, Any], service: Service) -> tuple[Check, ...]:
+    given: list[tuple[str, dict[str, Any]]] = []
+    if any(found.get("Check", {}).values()):  # Consul drops a lone check in which nothing is set
+        given.append(("Check", found["Check"]))
+    given += [(f"Checks[{position}]", each) for position, each in enumerate(found.get("Checks", ()))]
+    checks: list[Check] = []
+    for number, (path, fields) in enumerate(given, start=1):
+        default_id = f"service:{service.id}" if len(given) == 1 else f"service:{service.id}:{number}"
+        if "Status" in fields and fields["Status"] not in (*STATUSES, ""):
+            definition_of(fields, path)
+            raise BadInput(
+                f"Status for checks must 'passing', 'warning', 'critical', not '{fields['Status']}'",
+                field=f"{path}.Status",
+            )
+        check = build_check(
+            fields,
+            path,
+            node=service.node,
+            check_id=fields.get("CheckID") or fields.get("ID") or default_id,
+            check_name=fields.get("Name") or f"Service '{service.name}' check",
+            manager=service.manager,
+            service=service,
+        )
+        if any(check.key == other.key for other in checks):
+            raise BadInput(f'{path}.CheckID "{check.id}" is there twice; give each check its own', field=path)
+        checks.append(check)
+    return tuple(checks)
+
+
+def checked_meta(meta: dict[str, str] | None) -> dict[str, str] | None:
+    """The metadata, if it is within Consul's limits; None when empty.
+
+    Raises:
+        BadInput: in Consul's words, "Node" for a service included.
+    """
+    if not meta:
+        return None
+    if len(meta) > _META_PAIRS_MAX:
+        raise BadInput(
+            f"Invalid Service Meta: Node metadata cannot contain more than {_META_PAIRS_MAX} key/value pairs",
+            field="Meta",
+        )
+    for key, value in meta.items():
+        problem = ""
+        if not key:
+            problem = "Key cannot be blank"
+        elif not _META_KEY.fullmatch(key):
+            problem = "Key contains invalid characters"
+        elif len(key) > _META_KEY_CHARACTERS_MAX:
+            problem = f"Key is too long (limit: {_META_KEY_CHARACTERS_MAX} characters)"
+        elif key.startswith("consul-"):
+            problem = "Key prefix 'consul-' is reserved for internal use"
+        elif len(value) > _META_VALUE_CHARACTERS_MAX:
+            problem = f"Value is too long (limit: {_META_VALUE_CHARACTERS_MAX} characters)"
+        if problem:
+            raise BadInput(
+                f"Invalid Service Meta: Couldn't load metadata pair ('{key}', '{value}'): {problem}", field="Meta"
+            )
+    return meta
+
+
+def checked_weights(weights: Mapping[str, int] | None) -> Weights:
+    """The weights; both 1 where none are given, and 0 where only the other is (Consul 1.9)."""
+    if weights is None:
+        return Weights()
+    passing, warning = weights.get("Passing", 0), weights.get("Warning", 0)
+    if passing < 1:
+        raise BadInput("Invalid Weights: Passing must be greater than 0", field="Weights.Passing")
+    if warning < 0:
+        raise BadInput("Invalid Weights: Warning must be greater or equal than 0", field="Weights.Warning")
+    if passing > 65535 or warning > 65535:
+        raise BadInput("Invalid Weights: DNS Weight must be between 0 and 65535", field="Weights")
+    return Weights(passing, warning)
+
+
+def _tagged_addresses(found: Mapping[str, Any]) -> dict[str, ServiceAddress] | None:
+    """The addresses given, and those that follow from an address that is a literal."""
+    addresses = {
+        tag: ServiceAddress(each.get("Address", ""), each.get("Port", 0))
+        for tag, each in found.get("TaggedAddresses", {}).items()
+    }
+    for tag, each in addresses.items():
+        version = {"ipv4": 4, "ipv6": 6}.get(tag.rpartition("_")[2])
+        if tag in ("lan_ipv4", "wan_ipv4", "lan_ipv6", "wan_ipv6") and _ip_version(each.address) != version:
+            raise BadInput(
+                f'Service tagged address "{tag}" must be a valid ipv{version} address',
+                field=f"TaggedAddresses.{tag}",
+            )
+    version = _ip_version(found.get("Address", ""))
+    if version:
+        own = ServiceAddress(found["Address"], found.get("Port", 0))
+        for network in ("lan", "wan"):
+            addresses.setdefault(f"{network}_ipv{version}", own)
+    return addresses or None
+
+
+def _ip_version(address: str) -> int:
+    """4 or 6 for a literal address, 0 for a name or nothing."""
+    try:
+        return ipaddress.ip_address(address).version
+    except ValueError:
+        return 0

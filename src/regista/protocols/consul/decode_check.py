@@ -1,0 +1,213 @@
+"""Checks as callers write them: the fields, the kinds, and the rules that they keep to.
+
+Source: Consul 1.9 (behaviour), agent/check/register and the checks in agent/service/register.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from regista.model import STATUSES, BadInput, Check, CheckDefinition, Manager, Service, Status
+from regista.protocols.consul.fields import (
+    Fields,
+    count,
+    duration_s,
+    flag,
+    free_text,
+    ignored,
+    integer,
+    list_of,
+    map_of,
+    name,
+    not_yet,
+    read_object,
+    text,
+    unwrap,
+)
+
+_HEADER_VALUES_MAX = 64
+_ARGUMENTS_MAX = 256
+
+CHECK_FIELDS: Fields = {
+    "CheckID": name,
+    "ID": name,
+    "Name": name,
+    "Notes": free_text,
+    "Status": text,
+    "ServiceID": name,
+    "TTL": duration_s,
+    "HTTP": text,
+    "Method": text,
+    "Header": map_of(list_of(text, "[]string", _HEADER_VALUES_MAX)),
+    "Body": free_text,
+    "DisableRedirects": flag,
+    "TCP": text,
+    "Interval": duration_s,
+    "Timeout": duration_s,
+    "TLSSkipVerify": flag,
+    "TLSServerName": text,
+    "SuccessBeforePassing": count,
+    "FailuresBeforeWarning": count,
+    "FailuresBeforeCritical": count,
+    "DeregisterCriticalServiceAfter": duration_s,
+    "OutputMaxSize": integer,
+    "Token": ignored,
+    "Args": list_of(text, "[]string", _ARGUMENTS_MAX),
+    "ScriptArgs": list_of(text, "[]string", _ARGUMENTS_MAX),
+    "Shell": text,
+    "GRPC": text,
+    "GRPCUseTLS": flag,
+    "AliasService": name,
+    "AliasNode": name,
+    "DockerContainerID": not_yet("Docker checks"),
+    "UDP": not_yet("UDP checks"),
+    "H2PING": not_yet("HTTP/2 ping checks"),
+    "H2PingUseTLS": ignored,
+    "OSService": not_yet("checks of system services"),
+    "TCPUseTLS": not_yet("TLS in TCP checks"),
+}
+
+
+def read_check(value: Any, *, node: str, manager: Manager) -> Check:
+    """The check in the body of agent/check/register; `service_name` and tags are for the plan to fill in.
+
+    Raises:
+        BadInput: naming the field.
+    """
+    found = read_object(unwrap(value, "check"), CHECK_FIELDS)
+    if not found.get("Name"):
+        raise BadInput("Missing check name", field="Name")
+    if found.get("Status") not in (None, "", *STATUSES):
+        raise BadInput(f"Bad check status: '{found['Status']}' is none of {', '.join(STATUSES)}", field="Status")
+    return build_check(
+        found,
+        "",
+        node=node,
+        check_id=found.get("ID") or found.get("CheckID") or found["Name"],
+        check_name=found["Name"],
+        manager=manager,
+        service=None,
+    )
+
+
+def build_check(
+    found: Mapping[str, Any],
+    path: str,
+    *,
+    node: str,
+    check_id: str,
+    check_name: str,
+    manager: Manager,
+    service: Service | None,
+) -> Check:
+    kind, definition = definition_of(found, path)
+    return Check(
+        node=node,
+        id=check_id,
+        name=check_name,
+        status=found.get("Status") or "critical",
+        notes=found.get("Notes", ""),
+        service_id=service.id if service else found.get("ServiceID", ""),
+        service_name=service.name if service else "",
+        service_tags=service.tags if service else (),
+        type=kind,
+        definition=definition,
+        manager=manager,
+    )
+
+
+_KINDS = (
+    ("GRPC", "grpc"),
+    ("HTTP", "http"),
+    ("TTL", "ttl"),
+    ("TCP", "tcp"),
+    ("Args", "script"),
+    ("ScriptArgs", "script"),
+)
+"""The field that makes a check of a kind, in the order in which Consul lets one win over another."""
+
+_NOT_YET_KINDS = {"grpc": "gRPC checks", "script": "script checks", "alias": "alias checks"}
+
+
+def definition_of(found: Mapping[str, Any], path: str) -> tuple[str, CheckDefinition]:
+    """The kind of a check and how it is made.
+
+    Raises:
+        BadInput: `Invalid check: …`, naming the field.
+    """
+
+    def invalid(rule: str, field: str) -> BadInput:
+        full = f"{path}.{field}" if path else field
+        return BadInput(f"Invalid check: {rule} (see {full})", field=full)
+
+    kind = next((kind for field, kind in _KINDS if found.get(field)), "")
+    is_alias = bool(found.get("AliasService") or found.get("AliasNode"))
+    interval_s = found.get("Interval", 0.0)
+    if interval_s > 0 and found.get("TTL", 0.0) > 0:
+        raise invalid("Interval and TTL cannot both be specified", "TTL")
+    if kind not in ("", "ttl") and interval_s <= 0:
+        raise invalid("Interval must be > 0 for Script, HTTP, or TCP checks", "Interval")
+    if is_alias and interval_s > 0:
+        raise invalid("Interval cannot be set for Alias checks", "Interval")
+    if is_alias and found.get("TTL", 0.0) > 0:
+        raise invalid("TTL must be not be set for Alias checks", "TTL")
+    if not is_alias and (kind == "" or (kind == "ttl" and found["TTL"] <= 0)):
+        raise invalid("TTL must be > 0 for TTL checks, and without HTTP or TCP a check is a TTL check", "TTL")
+    kind = kind or "alias"
+    _check_limits(found, invalid)
+    if kind in _NOT_YET_KINDS:
+        raise invalid(f"{_NOT_YET_KINDS[kind]} are not supported by this version of Regista", kind)
+    return kind, CheckDefinition(
+        http=found.get("HTTP", "") if kind == "http" else "",
+        method=found.get("Method", ""),
+        header=found.get("Header"),
+        body=found.get("Body", ""),
+        disable_redirects=found.get("DisableRedirects", False),
+        tls_skip_verify=found.get("TLSSkipVerify", False),
+        tls_server_name=found.get("TLSServerName", ""),
+        tcp=found.get("TCP", "") if kind == "tcp" else "",
+        ttl_s=found.get("TTL", 0.0) if kind == "ttl" else 0.0,
+        interval_s=interval_s,
+        timeout_s=found.get("Timeout", 0.0),
+        success_before_passing=found.get("SuccessBeforePassing", 0),
+        failures_before_warning=found.get("FailuresBeforeWarning", 0),
+        failures_before_critical=found.get("FailuresBeforeCritical", 0),
+        deregister_critical_service_after_s=found.get("DeregisterCriticalServiceAfter", 0.0),
+        output_bytes_max=found.get("OutputMaxSize", 0),
+    )
+
+
+def _check_limits(found: Mapping[str, Any], invalid: Callable[[str, str], BadInput]) -> None:
+    if found.get("OutputMaxSize", 0) < 0:
+        raise invalid("MaxOutputMaxSize must be positive", "OutputMaxSize")
+    for field in ("Timeout", "DeregisterCriticalServiceAfter"):
+        if found.get(field, 0.0) < 0:
+            raise invalid(f"{field} must not be negative", field)
+    before_critical = found.get("FailuresBeforeCritical", 0)
+    if found.get("FailuresBeforeWarning", 0) > before_critical:
+        raise invalid("FailuresBeforeWarning can't be higher than FailuresBeforeCritical", "FailuresBeforeWarning")
+    url = found.get("HTTP", "")
+    if url and not re.match(r"https?://[^/?#\s]", url):
+        raise invalid("HTTP must be a URL with http:// or https:// and a host", "HTTP")
+    address = found.get("TCP", "")
+    if address and not re.fullmatch(r"(\[[^\]\s]+\]|[^:\s]+):\d{1,5}", address):
+        raise invalid("TCP must be host:port", "TCP")
+    method = found.get("Method", "")
+    if method and not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", method):
+        raise invalid("Method must be an HTTP method", "Method")
+    for header, values in (found.get("Header") or {}).items():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header) or not all(map(str.isprintable, values)):
+            raise invalid("Header must hold HTTP header names and printable values", "Header")
+
+
+def read_status(value: Any) -> tuple[Status, str]:
+    """Status and output in the body of agent/check/update."""
+    found = read_object(value, {"Status": text, "Output": free_text})
+    status = found.get("Status", "")
+    if status not in STATUSES:
+        raise BadInput(
+            f"Invalid check status: '{status}'; it must be one of {', '.join(STATUSES)}", field="Status"
+        )
+    return status, found.get("Output", "")

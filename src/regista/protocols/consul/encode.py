@@ -1,0 +1,191 @@
+"""Entries in Consul's shapes: which keys are there, in which order, and what stands where nothing was set.
+
+A shape differs from endpoint to endpoint (`Meta` is `{}` on one and `null` on the next for the same instance);
+clients rely on it, so each has its function here.
+
+Regista adds to each record who manages it, and to each instance its incarnation.
+
+Source: Consul 1.9 (recorded answers); `Datacenter` in agent services is later Consul's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from regista.catalog import Catalog, Instance
+from regista.model import Check, Entry, Node, Service, ServiceAddress, encode_record
+
+_EMPTY_PROXY: dict[str, Any] = {"MeshGateway": {}, "Expose": {}}
+
+
+def node_object(entry: Entry[Node], datacenter: str) -> dict[str, Any]:
+    """A node, as catalog/nodes and every health answer show it."""
+    node = entry.record
+    return {
+        "ID": node.id,
+        "Node": node.name,
+        "Address": node.address,
+        "Datacenter": datacenter,
+        "TaggedAddresses": node.tagged_addresses,
+        "Meta": node.meta,
+        "CreateIndex": entry.create_index,
+        "ModifyIndex": entry.modify_index,
+        "Manager": node.manager,
+    }
+
+
+def agent_service(entry: Entry[Service], datacenter: str) -> dict[str, Any]:
+    """An instance, as the agent's own paths show it."""
+    service = entry.record
+    found: dict[str, Any] = {"Kind": service.service_kind} if service.service_kind else {}
+    found |= {
+        "ID": service.id,
+        "Service": service.name,
+        "Tags": service.tags,
+        "Meta": service.meta or {},
+        "Port": service.port,
+        "Address": service.address,
+    }
+    if service.tagged_addresses:
+        found["TaggedAddresses"] = _addresses(service.tagged_addresses)
+    found |= {
+        "Weights": {"Passing": service.weights.passing, "Warning": service.weights.warning},
+        "EnableTagOverride": service.enable_tag_override,
+        "Datacenter": datacenter,
+        **_lifetime(service),
+    }
+    return found
+
+
+def node_service(entry: Entry[Service]) -> dict[str, Any]:
+    """An instance, as health answers and catalog/node show it."""
+    service = entry.record
+    found: dict[str, Any] = {"Kind": service.service_kind} if service.service_kind else {}
+    found |= {
+        "ID": service.id,
+        "Service": service.name,
+        "Tags": service.tags,
+        "Address": service.address,
+    }
+    if service.tagged_addresses:
+        found["TaggedAddresses"] = _addresses(service.tagged_addresses)
+    found |= {
+        "Meta": service.meta,
+        "Port": service.port,
+        "Weights": {"Passing": service.weights.passing, "Warning": service.weights.warning},
+        "EnableTagOverride": service.enable_tag_override,
+        "Proxy": _EMPTY_PROXY,
+        "Connect": {},
+        "CreateIndex": entry.create_index,
+        "ModifyIndex": entry.modify_index,
+        **_lifetime(service),
+    }
+    return found
+
+
+def catalog_service(instance: Instance, datacenter: str) -> dict[str, Any]:
+    """An instance with its node, as catalog/service shows it."""
+    entry = instance.service
+    service = entry.record
+    node = instance.node.record if instance.node else Node(name=service.node)
+    found: dict[str, Any] = {
+        "ID": node.id,
+        "Node": node.name,
+        "Address": node.address,
+        "Datacenter": datacenter,
+        "TaggedAddresses": node.tagged_addresses,
+        "NodeMeta": node.meta,
+        "ServiceKind": service.service_kind,
+        "ServiceID": service.id,
+        "ServiceName": service.name,
+        "ServiceTags": service.tags,
+        "ServiceAddress": service.address,
+    }
+    if service.tagged_addresses:
+        found["ServiceTaggedAddresses"] = _addresses(service.tagged_addresses)
+    found |= {
+        "ServiceWeights": {"Passing": service.weights.passing, "Warning": service.weights.warning},
+        "ServiceMeta": service.meta or {},
+        "ServicePort": service.port,
+        "ServiceEnableTagOverride": service.enable_tag_override,
+        "ServiceProxy": _EMPTY_PROXY,
+        "ServiceConnect": {},
+        "CreateIndex": entry.create_index,
+        "ModifyIndex": entry.modify_index,
+        "ServiceManager": service.manager,
+        "ServiceIncarnation": service.incarnation,
+    }
+    return found
+
+
+def health_entry(catalog: Catalog, instance: Instance, datacenter: str) -> dict[str, Any]:
+    """An instance with its node and checks, as health/service shows it."""
+    node = instance.node or Entry(Node(name=instance.service.record.node), 0, 0)
+    return {
+        "Node": node_object(node, datacenter),
+        "Service": node_service(instance.service),
+        "Checks": [health_check(catalog, entry) for entry in instance.checks],
+    }
+
+
+def health_check(catalog: Catalog, entry: Entry[Check]) -> dict[str, Any]:
+    """A check, as the health paths show it; `Definition` only where the catalog's paths wrote it."""
+    check = entry.record
+    return {
+        "Node": check.node,
+        "CheckID": check.id,
+        "Name": check.name,
+        "Status": check.status,
+        "Notes": check.notes,
+        "Output": catalog.output(entry),
+        "ServiceID": check.service_id,
+        "ServiceName": check.service_name,
+        "ServiceTags": check.service_tags,
+        "Type": check.type,
+        "Definition": {},
+        "CreateIndex": entry.create_index,
+        "ModifyIndex": entry.modify_index,
+        "Manager": check.manager,
+    }
+
+
+def agent_check(catalog: Catalog, entry: Entry[Check]) -> dict[str, Any]:
+    """A check, as agent/checks shows it: without indexes."""
+    return health_check(catalog, entry) | {"CreateIndex": 0, "ModifyIndex": 0}
+
+
+def content_hash(service: Service) -> str:
+    """16 hex digits that change with what the caller registered of an instance, and with nothing else."""
+    return _digest((encode_record(_as_registered(service)),))
+
+
+def registration_hash(service: Service, checks: Iterable[Check]) -> str:
+    """The same over an instance and the definitions of its checks: what a renewal compares."""
+    definitions = sorted(
+        encode_record(msgspec.structs.replace(check, status="", output="", manager="agent")) for check in checks
+    )
+    return _digest((encode_record(_as_registered(service)), *definitions))
+
+
+def _as_registered(service: Service) -> Service:
+    return msgspec.structs.replace(service, incarnation="", manager="agent")
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(len(part).to_bytes(8))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _addresses(addresses: dict[str, ServiceAddress]) -> dict[str, Any]:
+    return {tag: {"Address": each.address, "Port": each.port} for tag, each in sorted(addresses.items())}
+
+
+def _lifetime(service: Service) -> dict[str, Any]:
+    return {"Manager": service.manager, "Incarnation": service.incarnation}

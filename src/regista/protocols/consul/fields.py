@@ -1,0 +1,212 @@
+"""Reading JSON objects strictly: a table of readers for each object, one function for all.
+
+Keys match without regard to case and underscores, so the API's `TaggedAddresses` and the files'
+`tagged_addresses` are one field. Values must have the right JSON type, `null` means absent, and an unknown key is
+refused with its nearest known one. Errors use the words of Go's `encoding/json`, which clients know, with the
+path of the field.
+
+Source: Consul 1.9 (behaviour), widened as `docs/reference/consul-compatibility.md` says.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from regista.model import BadInput, parse_duration_s
+
+Reader = Callable[[Any, str], Any]
+"""Takes a JSON value and the path of its field; returns what the field holds."""
+
+Fields = Mapping[str, Reader]
+"""Readers by the field's name as Consul spells it."""
+
+NAME_CHARACTERS_MAX = 512
+DURATION_S_MAX = 10 * 365 * 86400.0
+"""Ten years: longer is a slip of units."""
+
+
+def read_object(value: Any, fields: Fields, path: str = "") -> dict[str, Any]:
+    """The fields of a JSON object that are there and not null, by Consul's names.
+
+    Raises:
+        BadInput: not an object, an unknown key, or a value of the wrong type.
+    """
+    if not isinstance(value, dict):
+        raise _wrong_type(value, path, "object")
+    known = {_fold(name): name for name in fields}
+    found: dict[str, Any] = {}
+    for key, each in value.items():
+        name = known.get(_fold(key))
+        if name is None:
+            raise _unknown_field(key, path, fields)
+        if each is not None:
+            found[name] = fields[name](each, f"{path}.{name}")
+    return found
+
+
+def text(value: Any, path: str) -> str:
+    """A string without control characters."""
+    if not isinstance(value, str):
+        raise _wrong_type(value, path, "string")
+    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+        raise BadInput(f"{field_name(path)} has control characters; take them out", field=field_name(path))
+    return value
+
+
+def free_text(value: Any, path: str) -> str:
+    """A string of any characters: a note, a body."""
+    if not isinstance(value, str):
+        raise _wrong_type(value, path, "string")
+    return value
+
+
+def name(value: Any, path: str) -> str:
+    """A string that names something."""
+    found = text(value, path)
+    if len(found) > NAME_CHARACTERS_MAX:
+        raise BadInput(
+            f"{field_name(path)} is too long: {len(found)} characters (limit: {NAME_CHARACTERS_MAX})",
+            field=field_name(path),
+        )
+    return found
+
+
+def flag(value: Any, path: str) -> bool:
+    """A boolean."""
+    if not isinstance(value, bool):
+        raise _wrong_type(value, path, "bool")
+    return value
+
+
+def integer(value: Any, path: str) -> int:
+    """A whole number."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise _wrong_type(value, path, "int")
+    return value
+
+
+def count(value: Any, path: str) -> int:
+    """A whole number that is not negative, and fits in 31 bits."""
+    number = integer(value, path)
+    if not 0 <= number < 2**31:
+        raise BadInput(f"{field_name(path)} must be from 0 to {2**31 - 1}, not {number}", field=field_name(path))
+    return number
+
+
+def port(value: Any, path: str) -> int:
+    """A TCP port, or 0 for none."""
+    number = integer(value, path)
+    if not 0 <= number <= 65535:
+        raise BadInput(f"{field_name(path)} must be from 0 to 65535, not {number}", field=field_name(path))
+    return number
+
+
+def duration_s(value: Any, path: str) -> float:
+    """Seconds in a duration text, or in a number of nanoseconds. Negative ones are the caller's to judge.
+
+    Source: Consul 1.9: a value of any other type counts as absent; here it is refused.
+    """
+    if isinstance(value, str):
+        if not value:
+            return 0.0
+        try:
+            seconds = parse_duration_s(value)
+        except ValueError as error:
+            raise BadInput(
+                f"Request decode failed: {error} in {field_name(path)}; write it as 10s, 1m30s or 500ms",
+                field=field_name(path),
+            ) from error
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value / 1e9
+    else:
+        raise _wrong_type(value, path, "duration")
+    if abs(seconds) > DURATION_S_MAX:
+        raise BadInput(
+            f"{field_name(path)} is {seconds / 86400:.0f} days; at most 10 years are accepted (numbers are nanoseconds)",
+            field=field_name(path),
+        )
+    return seconds
+
+
+def list_of(item: Reader, type_name: str, most: int) -> Reader:
+    """A reader of lists."""
+
+    def read(value: Any, path: str) -> tuple[Any, ...]:
+        if not isinstance(value, list):
+            raise _wrong_type(value, path, type_name)
+        if len(value) > most:
+            raise BadInput(f"{field_name(path)} has {len(value)} items; at most {most}", field=field_name(path))
+        return tuple(item(each, f"{path}[{position}]") for position, each in enumerate(value))
+
+    return read
+
+
+def map_of(item: Reader) -> Reader:
+    """A reader of objects with free keys."""
+
+    def read(value: Any, path: str) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _wrong_type(value, path, "map")
+        return {key: item(each, f"{path}.{key}") for key, each in value.items()}
+
+    return read
+
+
+def object_of(fields: Fields) -> Reader:
+    """A reader of objects with these fields."""
+    return lambda value, path: read_object(value, fields, path)
+
+
+def ignored(_value: Any, _path: str) -> None:
+    """Reads a field that has no meaning here, such as a token in a body."""
+
+
+def not_yet(what: str) -> Reader:
+    """A reader that lets an empty value pass and refuses any other, rather than ignore what was asked for."""
+
+    def read(value: Any, path: str) -> None:
+        if value not in ("", 0, False, [], {}):
+            raise BadInput(
+                f"{field_name(path)} is not supported by this version of Regista: {what}", field=field_name(path)
+            )
+
+    return read
+
+
+def unwrap(value: Any, wrapper: str) -> Any:
+    """The object in `{wrapper: {…}}`, or the value itself; None (JSON's null) is an empty object, as in Go."""
+    if value is None:
+        return {}
+    if isinstance(value, dict) and len(value) == 1:
+        ((key, inner),) = value.items()
+        if _fold(key) == wrapper and isinstance(inner, dict):
+            return inner
+    return value
+
+
+def _fold(key: str) -> str:
+    return key.replace("_", "").lower()
+
+
+def field_name(path: str) -> str:
+    return path.lstrip(".")
+
+
+def _wrong_type(value: Any, path: str, wanted: str) -> BadInput:
+    kinds = {bool: "bool", str: "string", int: "number", float: f"number {value}", dict: "object", list: "array"}
+    given = kinds.get(type(value), type(value).__name__)
+    where = f"struct field {path} of type {wanted}" if path else "value of type struct"
+    return BadInput(
+        f"Request decode failed: json: cannot unmarshal {given} into Go {where}", field=field_name(path) or "body"
+    )
+
+
+def _unknown_field(key: str, path: str, fields: Fields) -> BadInput:
+    nearest = difflib.get_close_matches(_fold(key), [_fold(name) for name in fields], n=1, cutoff=0.5)
+    hint = next((f'; did you mean "{name}"?' for name in fields if nearest and _fold(name) == nearest[0]), "")
+    within = f" in {field_name(path)}" if path else ""
+    return BadInput(
+        f'Request decode failed: json: unknown field "{key}"{within}{hint}', field=field_name(f"{path}.{key}")
+    )

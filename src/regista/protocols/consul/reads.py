@@ -1,0 +1,206 @@
+"""What every read has in common: parameters, consistency, waiting, headers.
+
+Source: Consul 1.9, "features" of its API (behaviour), see `docs/reference/consul-compatibility.md`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from regista.model import BadInput, NotFound, parse_duration_s
+from regista.protocols.consul.context import Context
+from regista.protocols.http import Answer, Headers, Request, Response, View, encode_json
+
+JSON = "application/json"
+
+Pair = tuple[str, str]
+
+_TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ReadOptions:
+    """The parameters that catalog and health reads share.
+
+    Attributes:
+        after_index: 0 to answer at once; otherwise wait for a change after it.
+        wait_s: how long at the most.
+        consistency: `leader`, `stale` or `consistent`, as the answer's header says it.
+        near: the node to sort by, `_agent` resolved; "" for none.
+        key: the part of a view's key that these parameters make up.
+    """
+
+    after_index: int
+    wait_s: float
+    consistency: str
+    near: str
+    node_meta: tuple[Pair, ...]
+    is_pretty: bool
+    key: str
+
+
+def read_options(request: Request, context: Context) -> ReadOptions:
+    """The shared parameters of a read.
+
+    Raises:
+        BadInput: a parameter has a value that it can't have.
+        NotFound: another datacenter is asked for.
+    """
+    parameters = request.parameters
+    refuse_namespaces(request)
+    check_datacenter(parameters.first("dc"), context)
+    if "filter" in parameters:
+        raise BadInput(
+            "the parameter filter is not supported by this version of Regista; use tag, node-meta or passing",
+            field="filter",
+        )
+    is_stale = "stale" in parameters or "max_stale" in parameters
+    is_consistent = "consistent" in parameters
+    if is_stale and is_consistent:
+        raise BadInput("Cannot specify ?stale with ?consistent, conflicting semantics.", field="consistent")
+    near = parameters.first("near")
+    if near == "_agent":
+        near = context.identity.node_name
+    node_meta = pairs(request, "node-meta")
+    is_pretty = "pretty" in parameters
+    return ReadOptions(
+        after_index=_index(parameters.first("index")),
+        wait_s=_wait_s(parameters.first("wait"), context),
+        consistency="consistent" if is_consistent else "stale" if is_stale else "leader",
+        near=near,
+        node_meta=node_meta,
+        is_pretty=is_pretty,
+        key=f"{near}\x00{node_meta}\x00{is_pretty}" if near or node_meta or is_pretty else "",
+    )
+
+
+def answer_view(
+    request: Request,
+    context: Context,
+    options: ReadOptions,
+    *,
+    topics: tuple[str, ...],
+    find: Callable[[], Any],
+    key: str = "",
+) -> Response | Awaitable[Response]:
+    """The answer to a read: at once, or when it changes.
+
+    Args:
+        topics: what the answer depends on.
+        find: the answer as JSON values.
+        key: what distinguishes this question from others of the same path and shared parameters.
+    """
+    view = View(
+        key=f"{request.path}\x00{options.key}\x00{key}",
+        topics=topics,
+        encode=lambda: encode_json(find(), pretty=options.is_pretty),
+    )
+    if options.after_index or options.consistency == "consistent":
+        return _answer_later(context, options, view)
+    return _response(context.answers.get(view), options)
+
+
+async def _answer_later(context: Context, options: ReadOptions, view: View) -> Response:
+    if options.consistency == "consistent":
+        await context.writer.barrier()
+    if not options.after_index:
+        return _response(context.answers.get(view), options)
+    wait_s = options.wait_s * (1 + context.wait_jitter() / 16)
+    answer = await context.answers.wait(view, after_index=options.after_index, wait_s=wait_s)
+    return _response(answer, options)
+
+
+def _response(answer: Answer, options: ReadOptions) -> Response:
+    return Response(200, answer.body, JSON, index_headers(answer.index, options.consistency), answer.gzipped)
+
+
+def index_headers(index: int, consistency: str) -> Headers:
+    """The headers of every read that has an index."""
+    return (
+        ("X-Consul-Index", str(index)),
+        ("X-Consul-Knownleader", "true"),
+        ("X-Consul-Lastcontact", "0"),
+        ("X-Consul-Effective-Consistency", consistency),
+    )
+
+
+def json_response(request: Request, value: Any, headers: Headers = ()) -> Response:
+    """A response without an index."""
+    return Response(200, encode_json(value, pretty="pretty" in request.parameters), JSON, headers)
+
+
+def wants_passing(request: Request) -> bool:
+    """Whether only passing instances are asked for.
+
+    Raises:
+        BadInput: `passing` has a value that is no boolean.
+    """
+    if "passing" not in request.parameters:
+        return False
+    value = request.parameters.first("passing")
+    if value == "" or value in _TRUE:
+        return True
+    if value in _FALSE:
+        return False
+    raise BadInput("Invalid value for ?passing: it must be true or false, or stand alone", field="passing")
+
+
+def pairs(request: Request, name: str) -> tuple[Pair, ...]:
+    """Key and value of each `name=key:value`; of the same key the last one counts."""
+    found = {}
+    for text in request.parameters.all(name):
+        key, _, value = text.partition(":")
+        found[key] = value
+    return tuple(found.items())
+
+
+def refuse_namespaces(request: Request) -> None:
+    """Does nothing unless a namespace is named, which neither Regista nor the open Consul has."""
+    if request.parameters.first("ns"):
+        raise BadInput(
+            'Bad request: Invalid query parameter: "ns" - Namespaces are a Consul Enterprise feature', field="ns"
+        )
+    if request.headers.get("X-Consul-Namespace"):
+        raise BadInput(
+            'Bad request: Invalid header: "X-Consul-Namespace" - Namespaces are a Consul Enterprise feature',
+            field="X-Consul-Namespace",
+        )
+
+
+def check_datacenter(name: str, context: Context) -> None:
+    """Does nothing if it is this one, or none is named."""
+    if name and name.lower() != context.identity.datacenter:
+        raise NotFound(f'No path to datacenter "{name}"; this agent knows {context.identity.datacenter}')
+
+
+def required_argument(request: Request, problem: str) -> str:
+    """What follows the route's path.
+
+    Raises:
+        BadInput: nothing does.
+    """
+    if not request.argument:
+        raise BadInput(problem)
+    return request.argument
+
+
+def _index(text: str) -> int:
+    if not text:
+        return 0
+    if not text.isascii() or not text.isdigit() or int(text) >= 2**64:
+        raise BadInput("Invalid index: it must be a whole number, as X-Consul-Index gave it", field="index")
+    return int(text)
+
+
+def _wait_s(text: str, context: Context) -> float:
+    settings = context.settings
+    if not text:
+        return settings.wait_default_s
+    try:
+        seconds = parse_duration_s(text)
+    except ValueError as error:
+        raise BadInput("Invalid wait time: write it as 10s, 1m30s or 500ms", field="wait") from error
+    return min(seconds, settings.wait_max_s) if seconds > 0 else settings.wait_default_s

@@ -1,0 +1,227 @@
+"""Answers as bytes, shared by all who ask the same, and waiting for them to change.
+
+A *view* is a question: which topics its answer depends on and how to encode it. The encoded answer is kept with
+the version of its topics, and is good for as long as they stay at it. Its index is that of the transaction after
+which its **bytes** changed: a change of the topic that leaves this answer as it was does not move it. So a caller
+who waits is never woken for nothing, and one change that wakes a thousand callers encodes their answer once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import gzip
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Protocol
+
+from regista.model import Overloaded
+
+
+class Topics(Protocol):
+    """What this module needs of the replica's topics."""
+
+    def index(self, names: tuple[str, ...], /) -> int:
+        """The highest index of the topics."""
+
+    def version(self, names: tuple[str, ...], /) -> tuple[int, ...]:
+        """Differs whenever anything about the topics may have changed."""
+
+    def watch(self, names: tuple[str, ...], wake_up: Callable[[], None], /) -> Callable[[], None]:
+        """Calls `wake_up` after each change until the returned function is called."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class View:
+    """A question.
+
+    Attributes:
+        key: the same for the same question; everything that `encode` depends on but the replica is in it.
+        topics: what must change before the answer can.
+        encode: the answer now. Must not wait.
+    """
+
+    key: str
+    topics: tuple[str, ...]
+    encode: Callable[[], bytes]
+
+
+class Answer:
+    """An encoded answer.
+
+    Attributes:
+        index: that of the transaction after which its bytes were first these, as far as is remembered.
+        digest: a fingerprint of the bytes.
+        version: of the view's topics when it was encoded.
+    """
+
+    __slots__ = ("_gzipped", "body", "digest", "index", "version")
+
+    def __init__(self, body: bytes, index: int, digest: bytes, version: tuple[int, ...]) -> None:
+        self.body = body
+        self.index = index
+        self.digest = digest
+        self.version = version
+        self._gzipped: bytes | None = None
+
+    def gzipped(self) -> bytes:
+        """The body compressed; made at the first call."""
+        if self._gzipped is None:
+            self._gzipped = gzip.compress(self.body, compresslevel=1, mtime=0)
+        return self._gzipped
+
+    @property
+    def held_bytes(self) -> int:
+        """Roughly what it takes in memory, its gzipped form included."""
+        return 400 + len(self.body) + len(self.body) // 4
+
+
+class _Waiting:
+    """Those who wait for the same view to change from the same answer."""
+
+    __slots__ = ("answer", "callers", "is_due", "stop", "view")
+
+    def __init__(self, view: View, answer: Answer) -> None:
+        self.view = view
+        self.answer = answer
+        self.callers: set[asyncio.Future[None]] = set()
+        self.is_due = False
+        self.stop: Callable[[], None] = lambda: None
+
+
+class Answers:
+    """The answers of one replica.
+
+    Args:
+        bytes_max: how much of memory the kept answers may take, roughly.
+        revisions_max: of how many views the last answer's fingerprint is remembered after its bytes are dropped.
+        waiting_max: how many callers may wait at once.
+        waiting_setting: the name of that limit in the configuration, for the error.
+    """
+
+    def __init__(
+        self, topics: Topics, *, bytes_max: int, revisions_max: int, waiting_max: int, waiting_setting: str
+    ) -> None:
+        self._topics = topics
+        self._bytes_max = bytes_max
+        self._revisions_max = revisions_max
+        self._waiting_max = waiting_max
+        self._waiting_setting = waiting_setting
+        self._kept: OrderedDict[str, Answer] = OrderedDict()
+        self._kept_bytes = 0
+        self._revisions: OrderedDict[str, tuple[bytes, int]] = OrderedDict()
+        self._waiting: dict[str, _Waiting] = {}
+        self._is_open = True
+        self.waiting_count = 0
+        self.encoded_count = 0
+
+    def get(self, view: View) -> Answer:
+        """The answer as of now."""
+        version = self._topics.version(view.topics)
+        kept = self._kept.get(view.key)
+        if kept is not None and kept.version == version:
+            self._kept.move_to_end(view.key)
+            return kept
+        body = view.encode()
+        self.encoded_count += 1
+        digest = hashlib.blake2b(body, digest_size=16).digest()
+        index = self._topics.index(view.topics)
+        before = self._revisions.get(view.key)
+        if before is not None and before[0] == digest:
+            index = before[1]
+        answer = Answer(body, index, digest, version)
+        self._keep(view.key, answer)
+        return answer
+
+    async def wait(self, view: View, *, after_index: int, wait_s: float) -> Answer:
+        """The answer once its index is above `after_index` or its bytes have changed; after `wait_s`, as it is then.
+
+        An `after_index` from the future (another server's, or one before a reset) waits for a change of bytes too.
+
+        Raises:
+            Overloaded: as many callers wait as may.
+        """
+        answer = self.get(view)
+        if answer.index > after_index or not self._is_open:
+            return answer
+        if self.waiting_count >= self._waiting_max:
+            raise Overloaded(
+                self._waiting_setting, used=self.waiting_count, most=self._waiting_max, retry_after_s=5.0
+            )
+        loop = asyncio.get_running_loop()
+        waiting = self._join(view, answer)
+        caller: asyncio.Future[None] = loop.create_future()
+        waiting.callers.add(caller)
+        self.waiting_count += 1
+        timer = loop.call_later(wait_s, _release, caller)
+        try:
+            await caller
+        finally:
+            timer.cancel()
+            self.waiting_count -= 1
+            self._leave(waiting, caller)
+        return self.get(view)
+
+    def close(self) -> None:
+        """Answers everybody who waits, and lets nobody wait any more."""
+        self._is_open = False
+        for waiting in list(self._waiting.values()):
+            self._release_all(waiting)
+
+    def _join(self, view: View, answer: Answer) -> _Waiting:
+        waiting = self._waiting.get(view.key)
+        if waiting is not None and waiting.answer.digest != answer.digest:
+            # Its wake-up is on the way; those who came before the change must not make newcomers return too.
+            self._release_all(waiting)
+            waiting = None
+        if waiting is None:
+            waiting = self._waiting[view.key] = _Waiting(view, answer)
+            loop = asyncio.get_running_loop()
+
+            def wake_up(waiting: _Waiting = waiting) -> None:
+                # Looked at once for all the batches that arrive together.
+                if not waiting.is_due:
+                    waiting.is_due = True
+                    loop.call_soon(self._look_again, waiting)
+
+            waiting.stop = self._topics.watch(view.topics, wake_up)
+        return waiting
+
+    def _look_again(self, waiting: _Waiting) -> None:
+        waiting.is_due = False
+        if waiting.callers and self.get(waiting.view).digest != waiting.answer.digest:
+            self._release_all(waiting)
+
+    def _release_all(self, waiting: _Waiting) -> None:
+        waiting.stop()
+        if self._waiting.get(waiting.view.key) is waiting:
+            del self._waiting[waiting.view.key]
+        callers, waiting.callers = waiting.callers, set()
+        for caller in callers:
+            _release(caller)
+
+    def _leave(self, waiting: _Waiting, caller: asyncio.Future[None]) -> None:
+        waiting.callers.discard(caller)
+        if not waiting.callers and self._waiting.get(waiting.view.key) is waiting:
+            waiting.stop()
+            del self._waiting[waiting.view.key]
+
+    def _keep(self, key: str, answer: Answer) -> None:
+        old = self._kept.pop(key, None)
+        if old is not None:
+            self._kept_bytes -= old.held_bytes
+        self._kept[key] = answer
+        self._kept_bytes += answer.held_bytes
+        while self._kept_bytes > self._bytes_max and self._kept:
+            _, dropped = self._kept.popitem(last=False)
+            self._kept_bytes -= dropped.held_bytes
+        self._revisions.pop(key, None)
+        self._revisions[key] = (answer.digest, answer.index)
+        while len(self._revisions) > self._revisions_max:
+            self._revisions.popitem(last=False)
+
+
+def _release(caller: asyncio.Future[None]) -> None:
+    if not caller.done():
+        caller.set_result(None)

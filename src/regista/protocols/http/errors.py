@@ -1,0 +1,53 @@
+"""What Regista's errors are in HTTP; the one place that knows."""
+
+from __future__ import annotations
+
+from regista.model import (
+    BadInput,
+    Compacted,
+    Conflict,
+    Contended,
+    Forbidden,
+    NotFound,
+    Overloaded,
+    RegistaError,
+    StaleIncarnation,
+    StoreError,
+    TooLarge,
+)
+from regista.protocols.http.messages import Headers, Response, text_response
+
+STATUSES: tuple[tuple[type[RegistaError], int], ...] = (
+    (BadInput, 400),
+    (Forbidden, 403),
+    (NotFound, 404),
+    (StaleIncarnation, 409),
+    (TooLarge, 413),
+    (Conflict, 409),
+    (Contended, 409),
+    (Overloaded, 429),
+    (Compacted, 410),
+    (StoreError, 503),
+    (RegistaError, 500),
+)
+"""The first class that an error is an instance of gives its status."""
+
+_RETRY_STORE_S = 1
+
+
+def error_response(error: RegistaError, headers: Headers = ()) -> Response:
+    """The error as plain text with the fitting status, and with what a program needs to act on it."""
+    status = next(status for kind, status in STATUSES if isinstance(error, kind))
+    if isinstance(error, Overloaded):
+        headers = (
+            *headers,
+            ("Retry-After", f"{max(1, round(error.retry_after_s))}"),
+            ("X-Regista-Limit", error.limit),
+            ("X-Regista-Limit-Used", str(error.used)),
+            ("X-Regista-Limit-Max", str(error.most)),
+        )
+    elif isinstance(error, StoreError) and status == 503:
+        headers = (*headers, ("Retry-After", str(_RETRY_STORE_S)))
+    elif isinstance(error, BadInput) and error.field:
+        headers = (*headers, ("X-Regista-Field", error.field.encode("ascii", "replace").decode()))
+    return text_response(status, str(error), headers)

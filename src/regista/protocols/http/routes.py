@@ -1,0 +1,81 @@
+"""The route table that the HTTP doors share, with the matching rules of Consul's router.
+
+A pattern that ends in `/` is a prefix: whatever follows it, slashes included, is the handler's argument. Every
+other pattern matches exactly. HEAD is answered wherever GET is; OPTIONS everywhere.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+from collections.abc import Awaitable, Callable, Iterable
+from urllib.parse import quote
+
+from regista.protocols.http.messages import Request, Response, text_response
+
+Handler = Callable[[Request], Response | Awaitable[Response]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Route:
+    """One method on one path."""
+
+    method: str
+    pattern: str
+    handler: Handler
+
+
+class RouteTable:
+    """Finds the handler of a request; costs a few look-ups whatever the number of routes."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._patterns: dict[str, dict[str, Handler]] = {}
+        for route in routes:
+            methods = self._patterns.setdefault(route.pattern, {})
+            assert route.method not in methods, f"{route.method} {route.pattern} has two handlers"
+            methods[route.method] = route.handler
+
+    def patterns(self) -> dict[str, tuple[str, ...]]:
+        """Every pattern with its methods, in the order in which they were given."""
+        return {pattern: tuple(methods) for pattern, methods in self._patterns.items()}
+
+    def find(self, request: Request) -> Handler | Response:
+        """The handler, after setting `request.argument`; or the response where there is none to call.
+
+        Source: Consul 1.9 (behaviour): 301 to a clean path, 404 without a body, 405 with `Allow`.
+        """
+        path = request.path
+        if "//" in path or "/." in path:
+            clean = _clean(path)
+            if clean != path:
+                return text_response(301, f"Moved to {clean}\n", (("Location", quote(clean)),))
+        methods = self._patterns.get(path)
+        if methods is None or path.endswith("/"):
+            methods = self._find_prefix(request)
+        if methods is None:
+            return text_response(
+                404, "" if path.startswith("/v1/") else "Invalid URL path: the API's paths start with /v1/\n"
+            )
+        method = "GET" if request.method == "HEAD" else request.method
+        handler = methods.get(method)
+        if handler is not None:
+            return handler
+        allow = (("Allow", ",".join(("OPTIONS", *methods))),)
+        if request.method == "OPTIONS":
+            return Response(200, headers=allow)
+        return text_response(405, f"method {request.method} not allowed", allow)
+
+    def _find_prefix(self, request: Request) -> dict[str, Handler] | None:
+        end = len(request.path)
+        while (end := request.path.rfind("/", 0, end)) >= 0:
+            methods = self._patterns.get(request.path[: end + 1])
+            if methods is not None:
+                request.argument = request.path[end + 1 :]
+                return methods
+        return None
+
+
+def _clean(path: str) -> str:
+    """The path without empty and dot segments; keeps a slash at the end."""
+    clean = posixpath.normpath("/" + path.lstrip("/"))
+    return clean + "/" if path.endswith("/") and clean != "/" else clean
