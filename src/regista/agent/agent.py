@@ -170,8 +170,8 @@ class Agent:
                 bound = http.bind(address, config.http_port)
             except OSError as error:
                 raise ConfigError(
-                    f"HTTP can't listen on {address}:{config.http_port}: {error.strerror or error}. Stop what uses "
-                    "it, or give another --http-port (0 for a free one) or --client."
+                    f"HTTP can't listen on {address}:{config.http_port}: {error.strerror or error}. Stop what "
+                    "uses it, or give another --http-port (0 for a free one) or --client."
                 ) from error
             self._listeners.setdefault("http", bound)
         self._server_address = self._listeners["http"]

@@ -63,7 +63,7 @@ def read_file(path: Path) -> ConfigFile:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def read_definitions(content: Mapping[str, Any], single: str, several: str) -> Sequence[Mapping[str, Any]]:
+def find_definitions(content: Mapping[str, Any], single: str, several: str) -> Sequence[Mapping[str, Any]]:
     """The objects under the keys `single` and `several`, such as `service` and `services`.
 
     Raises:

@@ -7,7 +7,7 @@ import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from regista.agent.config_file import read_definitions, type_text
+from regista.agent.config_file import find_definitions, type_text
 from regista.agent.consul_keys import NO_EFFECT, SAME_AS
 from regista.agent.keys import FLAGS, KEYS, PORT_MOST, Key, Kind
 from regista.model import ConfigError, format_duration, parse_duration_s
@@ -54,7 +54,7 @@ def read_layer(content: Mapping[str, Any], source: str) -> Layer:
     layer = Layer()
     for single, several, found in (("service", "services", layer.services), ("check", "checks", layer.checks)):
         try:
-            found.extend(read_definitions(content, single, several))
+            found.extend(find_definitions(content, single, several))
         except ConfigError as error:
             layer.problems.append(f"{source}: {error}")
     _Reader(layer, source).walk(content, "")

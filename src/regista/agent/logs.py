@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import logging
 import sys
 from typing import TextIO
@@ -64,5 +64,5 @@ def set_up_logs(level: str, *, as_json: bool, stream: TextIO = sys.stderr) -> No
 
 
 def _time(record: logging.LogRecord) -> str:
-    moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+    moment = dt.datetime.fromtimestamp(record.created, dt.UTC)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

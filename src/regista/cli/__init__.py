@@ -1,5 +1,5 @@
 """The command line: it starts an agent, or speaks to one through its API. Knows no other room's insides."""
 
-from regista.cli.main import main
+from regista.cli.commands import main
 
 __all__ = ["main"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from regista.cli.tables import host_port, one_line
@@ -59,5 +59,6 @@ def _badness(status: str) -> int:
     return 2 * STATUSES.index(status) if status in STATUSES else 3
 
 
-def _check_text(check: Any) -> str:
-    return str(check["Output"] or check["Notes"] or check["Name"])
+def _check_text(check: Mapping[str, str]) -> str:
+    # A check that was just registered has failed without a word.
+    return check["Output"] or f"{check['Name']} is {check['Status']}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from regista.cli.main import main as regista
+from regista.cli.commands import main as regista
 
 FILE = Path("docs/reference/cli.md")
 

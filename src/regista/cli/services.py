@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from regista.agent.config_file import read_definitions, read_file
+from regista.agent.config_file import find_definitions, read_file
 from regista.cli.client import AgentClient, agent_options
 from regista.cli.definitions import service_body
 from regista.model import ConfigError
@@ -37,7 +37,11 @@ def services() -> None:
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag. May be repeated.")
 @click.option("--meta", multiple=True, metavar="KEY=VALUE", help="A pair of metadata. May be repeated.")
 @click.option(
-    "--ttl", "--check-ttl", "ttl", metavar="DURATION", help="The service reports its health itself, this often."
+    "--ttl",
+    "--check-ttl",
+    "ttl",
+    metavar="DURATION",
+    help="The service reports its own health at least this often.",
 )
 @click.option("--check-http", metavar="URL", help="The agent asks this URL; an answer with 2xx is healthy.")
 @click.option("--check-tcp", metavar="HOST:PORT", help="The agent connects to this; a connection is healthy.")
@@ -88,7 +92,7 @@ def deregister(client: AgentClient, targets: tuple[str, ...], *, ids: tuple[str,
 
 def _read_bodies(file: Path) -> Sequence[dict[str, Any]]:
     try:
-        definitions = read_definitions(read_file(file).content, "service", "services")
+        definitions = find_definitions(read_file(file).content, "service", "services")
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     if not definitions:

@@ -117,15 +117,22 @@ def service(client: AgentClient, name: str, *, passing: bool, as_json: bool, onc
     `+` is an instance that came, `-` one that went, `~` one that changed. An agent that goes away is waited for.
     """
     try:
-        _watch(client, name, passing=passing, as_json=as_json, once=once)
+        print_changes(client, name, passing=passing, as_json=as_json, once=once, sleep=time.sleep)
     except KeyboardInterrupt:
         click.echo(err=True)
 
 
-def _watch(client: AgentClient, name: str, *, passing: bool, as_json: bool, once: bool) -> None:
+def print_changes(
+    client: AgentClient, name: str, *, passing: bool, as_json: bool, once: bool, sleep: Callable[[float], None]
+) -> None:
+    """Prints what comes, for ever, or the first answer alone with `once`.
+
+    Raises:
+        AgentUnreachable, AgentRefused: see `follow_service`.
+    """
     before: list[Instance] | None = None
     body = b""
-    for answer in follow_service(client, name, passing=passing, sleep=time.sleep):
+    for answer in follow_service(client, name, passing=passing, sleep=sleep):
         now = time.strftime("%H:%M:%S")
         if isinstance(answer, Lost):
             click.echo(f"{now} {answer.problem} Trying again.", err=True)

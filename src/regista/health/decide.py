@@ -8,9 +8,10 @@ from __future__ import annotations
 import dataclasses
 import enum
 import math
+from collections.abc import Iterable
 from typing import Final, Literal
 
-from regista.model import CRITICAL, WARNING, CheckDefinition, Status, format_duration
+from regista.model import CRITICAL, PASSING, WARNING, CheckDefinition, Status, format_duration
 
 
 class Verdict(enum.Enum):
@@ -65,7 +66,7 @@ def decide_status(
 
 
 def decide_kind(definition: CheckDefinition) -> str:
-    """Which kind of check it is: `http`, `ttl`, `tcp`, or "" for none that can be run.
+    """Which kind of check it is: `http`, `ttl`, `tcp`, `alias`, or "" for none that can be run.
 
     Source: Consul 1.9, the precedence of a definition's targets (behaviour).
     """
@@ -73,7 +74,9 @@ def decide_kind(definition: CheckDefinition) -> str:
         return "http"
     if definition.ttl_s > 0:
         return "ttl"
-    return "tcp" if definition.tcp else ""
+    if definition.tcp:
+        return "tcp"
+    return "alias" if definition.alias_node or definition.alias_service else ""
 
 
 def decide_ttl_output(last_output: str) -> str:
@@ -86,6 +89,33 @@ def decide_ttl_output(last_output: str) -> str:
     if last_output.startswith(TTL_EXPIRED):
         return last_output
     return f"{TTL_EXPIRED} (last output before timeout follows): {last_output}"
+
+
+def decide_alias(checks: Iterable[tuple[str, Status, str]]) -> tuple[Status, str]:
+    """The status and output of an alias whose target has these checks, as name, status and output.
+
+    The worst status wins, and its first check is named; a target without checks is passing.
+
+    Source: Consul 1.9, alias checks (behaviour).
+    """
+    worst = PASSING
+    output = "No checks found."
+    for name, status, said in checks:
+        if output == "No checks found.":
+            output = "All checks passing."
+        if status == PASSING or (status == WARNING and worst != PASSING) or worst == CRITICAL:
+            continue
+        worst = WARNING if status == WARNING else CRITICAL
+        output = f'Aliased check "{name}" failing: {said}'
+    return worst, output
+
+
+def decide_alias_without_target(service_id: str, node: str) -> tuple[Status, str]:
+    """The status and output of an alias of an instance that is not there.
+
+    Source: Consul 1.9, alias checks (behaviour).
+    """
+    return CRITICAL, f"Service {service_id} could not be found on node {node}"
 
 
 def decide_output_bytes_max(definition: CheckDefinition, limit_bytes: int) -> int:

@@ -5,7 +5,7 @@ something of this node. Each part (probes, heartbeats, leases, reaper, outbox) k
 and has a `tick` that does what is due and a `next_s`; one timer serves them all. Nothing here waits: writes and
 probes run in tasks of their own, and a decision is taken in one go between two looks at the clock.
 
-    batch ──▶ watched checks ──▶ prober, heartbeats ──▶ decide ──▶ statuses ─┐
+    batch ──▶ watched checks ──▶ prober, heartbeats, aliases ──▶ decide ──▶ statuses ─┐
         └───▶ leases, reaper ────────────────────────────────────────────────┴──▶ outbox ──▶ writer
 """
 
@@ -17,6 +17,7 @@ import random
 from collections.abc import Callable, Mapping
 
 from regista.catalog import Catalog
+from regista.health.aliases import Aliases
 from regista.health.counters import Counters
 from regista.health.decide import (
     KEEP,
@@ -115,7 +116,15 @@ class Scheduler:
             counters=self.counters,
             on_observation=self._on_observation,
         )
-        self._parts = (self._heartbeats, self._leases, self._reaper, self._prober, self._outbox)
+        self._aliases = Aliases(catalog=catalog, statuses=self._statuses)
+        self._parts = (
+            self._heartbeats,
+            self._leases,
+            self._reaper,
+            self._prober,
+            self._aliases,
+            self._outbox,
+        )
         self._is_following = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -200,11 +209,18 @@ class Scheduler:
         node_key = self._node.lower()
         for change in batch.changes:
             record = change.record
-            if isinstance(record, Check) and record.node.lower() == node_key:
-                self._follow_check(record.key, now_s)
-            elif isinstance(record, Service) and record.node.lower() == node_key:
-                self._follow_service(record.key, now_s)
+            if isinstance(record, Check | Service):
+                changed_node_key = record.node.lower()
+                self._aliases.note(changed_node_key)
+                if changed_node_key == node_key:
+                    self._follow(record, now_s)
         self._set_timer(self._next_s(now_s) + self.listening.stalled_s)
+
+    def _follow(self, record: Check | Service, now_s: float) -> None:
+        if isinstance(record, Check):
+            self._follow_check(record.key, now_s)
+        else:
+            self._follow_service(record.key, now_s)
 
     def _follow_service(self, key: str, now_s: float) -> None:
         entry = self._catalog.services.get(key)
@@ -239,6 +255,7 @@ class Scheduler:
         assert definition is not None
         watched = WatchedCheck(
             key=entry.record.key,
+            node=entry.record.node,
             create_index=entry.create_index,
             definition=definition,
             kind=decide_kind(definition),
@@ -247,6 +264,8 @@ class Scheduler:
         self._checks[watched.key] = watched
         if watched.kind == "ttl":
             self._heartbeats.add(watched, now_s)
+        elif watched.kind == "alias":
+            self._aliases.add(watched)
         elif watched.kind in self._probes:
             self._prober.add(watched, now_s)
 
@@ -254,6 +273,7 @@ class Scheduler:
         del self._checks[watched.key]
         self._prober.drop(watched.key)
         self._heartbeats.drop(watched.key)
+        self._aliases.drop(watched)
         self._statuses.withdraw(watched.key)
 
     def _on_observation(self, watched: WatchedCheck, observation: Observation) -> None:

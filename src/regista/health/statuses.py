@@ -28,6 +28,7 @@ class WatchedCheck:
     """
 
     key: str
+    node: str
     create_index: int
     definition: CheckDefinition
     kind: str

@@ -88,9 +88,11 @@ class Service(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class CheckDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """How a check is made. Exactly one of `http`, `tcp` and `ttl_s` says what kind it is.
+    """How a check is made. Exactly one of `http`, `tcp`, `alias_…` and `ttl_s` says what kind it is.
 
     Attributes:
+        alias_node: the node whose health is taken over; "" for the check's own node.
+        alias_service: the id of the instance there whose health is taken over; "" for the node's own.
         interval_s: seconds between two probes.
         timeout_s: seconds that one probe may take; 0 for the kind's default.
         ttl_s: seconds within which the service must report.
@@ -106,6 +108,8 @@ class CheckDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     tls_skip_verify: bool = False
     tls_server_name: str = ""
     tcp: str = ""
+    alias_node: str = ""
+    alias_service: str = ""
     ttl_s: float = 0.0
     interval_s: float = 0.0
     timeout_s: float = 0.0
@@ -124,7 +128,7 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
             `Catalog.output`.
         service_id: "" for a check of the node itself.
         service_name, service_tags: as they were when the check was registered (Consul keeps them so).
-        type: `ttl`, `http`, `tcp`; "" where nobody runs it.
+        type: `ttl`, `http`, `tcp`, `alias`; "" where nobody runs it.
         definition: how it is made; None where nobody runs it.
     """
 

@@ -83,11 +83,15 @@ def connect(path: Path | None) -> sqlite3.Connection:
     """A connection in autocommit mode to a file that passed `inspect`, or to a new database in memory."""
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=1.0)
     if path:
-        # Asked for before the tables exist, or it has no effect; lets compaction shrink the file.
-        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA journal_size_limit = 4194304")
+        try:
+            # Asked for before the tables exist, or it has no effect; lets compaction shrink the file.
+            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA journal_size_limit = 4194304")
+        except sqlite3.Error:
+            connection.close()
+            raise
     return connection
 
 

@@ -77,6 +77,8 @@ class HttpProbe:
         definition: CheckDefinition,
         until: asyncio.Timeout,
     ) -> Observation:
+        # Names that can't be asked for are refused here: later on, asyncio would leave the open socket behind.
+        definition.tls_server_name.encode("idna")
         async with session.request(
             method,
             definition.http,
@@ -153,6 +155,8 @@ def _words(problem: aiohttp.ClientError) -> str:
             return dial_problem(join_address(problem.host, problem.port), problem.os_error)
         case aiohttp.ServerDisconnectedError():
             return "EOF"
+        case aiohttp.NonHttpUrlClientError():
+            return f'unsupported protocol scheme "{str(problem).partition(":")[0]}"'
         case aiohttp.InvalidURL():
             return f"invalid URL: {problem}"
         case aiohttp.TooManyRedirects():

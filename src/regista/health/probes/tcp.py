@@ -10,8 +10,6 @@ from regista.health.settings import HealthSettings
 from regista.model import CRITICAL, PASSING, CheckDefinition
 
 _PORT_MOST = 65535
-_SECOND_ADDRESS_AFTER_S = 0.3
-"""How long the first address of a name may take before the next is tried beside it (RFC 8305, as Go does)."""
 
 
 class TcpProbe:
@@ -30,8 +28,9 @@ class TcpProbe:
             return Observation(CRITICAL, f"dial tcp: address {port}: invalid port")
         try:
             async with asyncio.timeout(definition.timeout_s or self._settings.tcp_timeout_s):
+                # The addresses of a name are tried one after the other: uvloop has no `happy_eyeballs_delay`.
                 transport, _ = await asyncio.get_running_loop().create_connection(
-                    asyncio.Protocol, host or "localhost", int(port), happy_eyeballs_delay=_SECOND_ADDRESS_AFTER_S
+                    asyncio.Protocol, host or "localhost", int(port)
                 )
         except TimeoutError:
             return Observation(CRITICAL, f"dial tcp {address}: i/o timeout")

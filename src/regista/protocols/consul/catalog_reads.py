@@ -20,7 +20,7 @@ from regista.catalog import (
     service_tags,
     service_topic,
 )
-from regista.model import Entry, Node
+from regista.model import BadInput, Entry, Node
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.encode import (
     catalog_service,
@@ -32,13 +32,14 @@ from regista.protocols.consul.encode import (
 from regista.protocols.consul.reads import (
     ReadOptions,
     answer_view,
+    index_headers,
     json_response,
     pairs,
     read_options,
     required_argument,
     wants_passing,
 )
-from regista.protocols.http import Request, Response
+from regista.protocols.http import Request, Response, error_response
 
 Answering = Response | Awaitable[Response]
 
@@ -120,7 +121,13 @@ class CatalogReads:
         """GET health/service/{name}: the instances with their nodes and checks."""
         required_argument(request, "Missing service name")
         options = read_options(request, self._context)
-        lookup = self._lookup(request, options, passing_only=wants_passing(request))
+        try:
+            passing_only = wants_passing(request)
+        except BadInput as error:
+            # Consul looks at this parameter after the query, so its refusal carries an index.
+            index = self._catalog.topics.index((service_topic(request.argument),))
+            return error_response(error, index_headers(index, options.consistency))
+        lookup = self._lookup(request, options, passing_only=passing_only)
 
         def find() -> Any:
             return [

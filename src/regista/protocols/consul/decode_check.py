@@ -102,6 +102,7 @@ def build_check(
     manager: Manager,
     service: Service | None,
 ) -> Check:
+    """The check that the fields describe, of `service` or (None) of the node or whatever `ServiceID` names."""
     kind, definition = definition_of(found, path)
     return Check(
         node=node,
@@ -128,7 +129,11 @@ _KINDS = (
 )
 """The field that makes a check of a kind, in the order in which Consul lets one win over another."""
 
-_NOT_YET_KINDS = {"grpc": "gRPC checks", "script": "script checks", "alias": "alias checks"}
+_NOT_YET_KINDS = {
+    "grpc": "gRPC checks are not supported by this version of Regista",
+    # Consul's words: clients and people know them.
+    "script": "Scripts are disabled on this agent from remote calls; this version of Regista has no script checks",
+}
 
 
 def definition_of(found: Mapping[str, Any], path: str) -> tuple[str, CheckDefinition]:
@@ -158,7 +163,7 @@ def definition_of(found: Mapping[str, Any], path: str) -> tuple[str, CheckDefini
     kind = kind or "alias"
     _check_limits(found, invalid)
     if kind in _NOT_YET_KINDS:
-        raise invalid(f"{_NOT_YET_KINDS[kind]} are not supported by this version of Regista", kind)
+        raise invalid(_NOT_YET_KINDS[kind], "GRPC" if kind == "grpc" else "Args")
     return kind, CheckDefinition(
         http=found.get("HTTP", "") if kind == "http" else "",
         method=found.get("Method", ""),
@@ -168,6 +173,8 @@ def definition_of(found: Mapping[str, Any], path: str) -> tuple[str, CheckDefini
         tls_skip_verify=found.get("TLSSkipVerify", False),
         tls_server_name=found.get("TLSServerName", ""),
         tcp=found.get("TCP", "") if kind == "tcp" else "",
+        alias_node=found.get("AliasNode", "") if kind == "alias" else "",
+        alias_service=found.get("AliasService", "") if kind == "alias" else "",
         ttl_s=found.get("TTL", 0.0) if kind == "ttl" else 0.0,
         interval_s=interval_s,
         timeout_s=found.get("Timeout", 0.0),

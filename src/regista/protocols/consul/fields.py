@@ -124,7 +124,8 @@ def duration_s(value: Any, path: str) -> float:
         raise _wrong_type(value, path, "duration")
     if abs(seconds) > DURATION_S_MAX:
         raise BadInput(
-            f"{field_name(path)} is {seconds / 86400:.0f} days; at most 10 years are accepted (numbers are nanoseconds)",
+            f"{field_name(path)} is {seconds / 86400:.0f} days; at most 10 years are accepted "
+            "(numbers are nanoseconds)",
             field=field_name(path),
         )
     return seconds
@@ -191,6 +192,7 @@ def _fold(key: str) -> str:
 
 
 def field_name(path: str) -> str:
+    """The field as an error names it: `Checks[1].TTL`."""
     return path.lstrip(".")
 
 

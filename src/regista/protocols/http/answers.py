@@ -135,7 +135,7 @@ class Answers:
         return answer
 
     async def wait(self, view: View, *, after_index: int, wait_s: float) -> Answer:
-        """The answer once its index is above `after_index` or its bytes have changed; after `wait_s`, as it is then.
+        """The answer once its index is above `after_index` or its bytes have changed; or as it is after `wait_s`.
 
         An `after_index` from the future (another server's, or one before a reset) waits for a change of bytes too.
 

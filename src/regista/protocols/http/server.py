@@ -47,8 +47,8 @@ class _Connection(RequestHandler):
         if len(server.connections) >= server.connections_max:
             assert isinstance(transport, asyncio.Transport)
             text = (
-                f"http.connections_max is reached: {server.connections_max} connections are open. Try again in 5s, "
-                "close idle ones, or raise http.connections_max in the agent's configuration.\n"
+                f"http.connections_max is reached: {server.connections_max} connections are open. Try again in "
+                "5s, close idle ones, or raise http.connections_max in the agent's configuration.\n"
             ).encode()
             transport.write(_FULL % (len(text), text))
             transport.close()
@@ -138,7 +138,7 @@ class HttpServer:
         except Exception:
             logger.exception("%s %s failed", carried.method, carried.path)
             response = text_response(
-                500, "Internal error; the agent's log has the details under this request's path."
+                500, "Internal error: the agent's log has the details. Please report it; trying again may help."
             )
         return _carry(carried, response)
 
@@ -172,7 +172,8 @@ class HttpServer:
 async def _read(carried: web.BaseRequest, bytes_max: int) -> bytes:
     declared = carried.content_length
     too_large = TooLarge(
-        f"the body is larger than {bytes_max} bytes; http.body_bytes_max in the agent's configuration is the limit",
+        f"the body is larger than {bytes_max} bytes; http.body_bytes_max in the agent's configuration "
+        "is the limit",
         limit_bytes=bytes_max,
     )
     if declared is not None and declared > bytes_max:

@@ -43,7 +43,7 @@ Examples:
   regista health web"""
 
 
-@click.group(cls=LazyGroup, epilog=EPILOG)
+@click.group("regista", cls=LazyGroup, epilog=EPILOG)
 @click.version_option(__version__, message="Regista v%(version)s")
 def main() -> None:
     """Regista: a service registry with health checks and discovery."""

@@ -1,0 +1,184 @@
+"""Hypothesis strategies for what the log and its replicas hold.
+
+Two families: `records(…)` and the ones for each kind draw any value a field can have, for codecs; `batch_lists`
+draws from few names, so that the changes meet: renames, moves, deletions, and putting again.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from hypothesis import strategies as st
+
+from regista.model import (
+    Batch,
+    Change,
+    Check,
+    CheckDefinition,
+    Delete,
+    Node,
+    Put,
+    Record,
+    Service,
+    ServiceAddress,
+    Tombstone,
+    Weights,
+)
+
+texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=8)
+"""Any text that is Unicode, also with NUL, `/`, `%` and `@` in it."""
+
+names = texts | st.sampled_from(
+    ["a", "A", "a/b", "a%2fb", "a%", "a@b", "@", "/", "%", "\x00", "a\x00b", "a\x01b", "É"]
+)
+seconds = st.floats(0, 1e9)
+counts = st.integers(0, 2**53)
+statuses = st.sampled_from(["passing", "warning", "critical", "mine"])
+managers = st.sampled_from(["agent", "catalog", "config", "server"])
+metas = st.none() | st.dictionaries(texts, texts, max_size=3)
+tag_tuples = st.lists(texts, max_size=3).map(tuple)
+
+weights = st.builds(Weights, counts, counts)
+service_addresses = st.builds(ServiceAddress, texts, st.integers(0, 65535))
+
+nodes = st.builds(Node, name=names, id=texts, address=texts, tagged_addresses=metas, meta=metas, manager=managers)
+services = st.builds(
+    Service,
+    node=names,
+    id=names,
+    name=names,
+    tags=tag_tuples,
+    address=texts,
+    port=st.integers(0, 65535),
+    meta=metas,
+    weights=weights,
+    tagged_addresses=st.none() | st.dictionaries(texts, service_addresses, max_size=2),
+    enable_tag_override=st.booleans(),
+    service_kind=texts,
+    ttl_s=seconds,
+    incarnation=names,
+    manager=managers,
+)
+check_definitions = st.builds(
+    CheckDefinition,
+    http=texts,
+    method=texts,
+    header=st.none() | st.dictionaries(texts, tag_tuples, max_size=2),
+    body=texts,
+    disable_redirects=st.booleans(),
+    tls_skip_verify=st.booleans(),
+    tls_server_name=texts,
+    tcp=texts,
+    ttl_s=seconds,
+    interval_s=seconds,
+    timeout_s=seconds,
+    success_before_passing=counts,
+    failures_before_warning=counts,
+    failures_before_critical=counts,
+    deregister_critical_service_after_s=seconds,
+    output_bytes_max=counts,
+)
+checks = st.builds(
+    Check,
+    node=names,
+    id=names,
+    name=texts,
+    status=statuses | texts,
+    notes=texts,
+    output=texts,
+    service_id=names,
+    service_name=texts,
+    service_tags=tag_tuples,
+    type=texts,
+    definition=st.none() | check_definitions,
+    manager=managers,
+)
+tombstones = st.builds(Tombstone, node=names, id=names, incarnation=names, reason=texts, at_s=seconds)
+
+RECORDS_BY_KIND: dict[str, st.SearchStrategy[Record]] = {
+    Node.kind: nodes,
+    Service.kind: services,
+    Check.kind: checks,
+    Tombstone.kind: tombstones,
+}
+
+records = st.one_of(*RECORDS_BY_KIND.values())
+"""A record of any kind."""
+
+_few_nodes = st.sampled_from(["n1", "N1", "n2"])
+_few_ids = st.sampled_from(["a", "A", "b"])
+_few_names = st.sampled_from(["web", "Web", "api"])
+_few_metas = st.sampled_from([None, {"zone": "1"}, {"zone": "2", "rack": "r"}])
+_few_tags = st.lists(st.sampled_from(["v1", "V1", "v2"]), max_size=2).map(tuple)
+_few_statuses = st.sampled_from(["passing", "critical"])
+
+meeting_records: st.SearchStrategy[Record] = st.one_of(
+    st.builds(Node, name=_few_nodes, id=st.sampled_from(["", "i1", "i2"]), meta=_few_metas),
+    st.builds(
+        Service,
+        node=_few_nodes,
+        id=_few_ids,
+        name=_few_names,
+        tags=_few_tags,
+        port=st.integers(1, 3),
+        meta=_few_metas,
+    ),
+    st.builds(
+        Check,
+        node=_few_nodes,
+        id=st.sampled_from(["c", "C", "d"]),
+        name=st.just("check"),
+        status=_few_statuses,
+        service_id=st.sampled_from(["", "a", "b"]),
+        service_name=_few_names,
+    ).map(lambda check: check if check.service_id else msgspec.structs.replace(check, service_name="")),
+    st.builds(
+        Tombstone,
+        node=_few_nodes,
+        id=_few_ids,
+        incarnation=st.sampled_from(["x", "y"]),
+        at_s=st.sampled_from([1.0, 2.0]),
+    ),
+)
+"""Records of few names, so that two of them often have one key."""
+
+_wishes = st.lists(st.lists(st.tuples(st.booleans(), meeting_records), min_size=1, max_size=4), max_size=20)
+
+
+def put_over(before: Record | None, record: Record) -> Put:
+    """The put as a plan writes it where `before` stands, see `Put.replaces`."""
+    if isinstance(before, Service) and isinstance(record, Service) and before.name.lower() != record.name.lower():
+        return Put(record, before)
+    if isinstance(before, Check) and isinstance(record, Check):
+        was, now = (
+            (before.service_key, before.service_name.lower()),
+            (record.service_key, record.service_name.lower()),
+        )
+        return Put(record, before if was != now else None)
+    return Put(record)
+
+
+def _as_batches(wishes: list[list[tuple[bool, Record]]]) -> list[Batch]:
+    """Batches as plans make them: a deletion names what stands, a put what it replaces, no key twice in a batch."""
+    held: dict[tuple[str, str], Record] = {}
+    batches: list[Batch] = []
+    for wish in wishes:
+        changes: dict[tuple[str, str], Change] = {}
+        for is_put, record in wish:
+            key = (record.kind, record.key)
+            before = held.get(key)
+            if key in changes or (before is None and not is_put):
+                continue
+            changes[key] = put_over(before, record) if is_put or before is None else Delete(before)
+        for key, change in changes.items():
+            if isinstance(change, Put):
+                held[key] = change.record
+            else:
+                del held[key]
+        if changes:
+            index = len(batches) + 1
+            batches.append(Batch(index, 1000.0 + index, tuple(changes.values())))
+    return batches
+
+
+batch_lists = _wishes.map(_as_batches)
+"""Batches with the indexes 1, 2, 3 …, such as a store would give out."""
