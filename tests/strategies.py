@@ -141,7 +141,7 @@ meeting_records: st.SearchStrategy[Record] = st.one_of(
 )
 """Records of few names, so that two of them often have one key."""
 
-_wishes = st.lists(st.lists(st.tuples(st.booleans(), meeting_records), min_size=1, max_size=4), max_size=20)
+_wishes = st.lists(st.lists(st.tuples(st.booleans(), meeting_records), min_size=1, max_size=4), max_size=12)
 
 
 def put_over(before: Record | None, record: Record) -> Put:

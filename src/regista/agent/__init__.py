@@ -12,10 +12,12 @@ import uvloop
 
 from regista.agent.agent import Agent
 from regista.agent.config import AgentConfig, load_config
+from regista.agent.config_file import find_definitions, read_file
+from regista.agent.keys import FLAGS, Flag, Kind
 from regista.agent.logs import set_up_logs
 from regista.model import RegistaError
 
-__all__ = ["AgentConfig", "load_config", "run"]
+__all__ = ["FLAGS", "AgentConfig", "Flag", "Kind", "find_definitions", "load_config", "read_file", "run"]
 
 
 def run(config: AgentConfig, *, reload: Callable[[], AgentConfig]) -> int:

@@ -11,7 +11,7 @@ import os
 import random
 import resource
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
 import msgspec
@@ -23,8 +23,8 @@ from regista.agent.identity import announce, load_node_id, own_node
 from regista.agent.logs import set_up_logs
 from regista.agent.writer import CatalogWriter
 from regista.catalog import Catalog, forget_tombstones
-from regista.health import Scheduler, open_probes
-from regista.model import ConfigError, RegistaError
+from regista.health import Probe, Scheduler, open_probes
+from regista.model import ConfigError, Node, RegistaError
 from regista.protocols.consul import Context, Identity, consul_routes
 from regista.protocols.http import Answers, HttpServer, RouteTable
 from regista.store import SqliteStore
@@ -92,17 +92,7 @@ class Agent:
             node = own_node(config.node_name, node_id, config.advertise_addr, config.node_meta)
 
             probes = await ending.enter_async_context(open_probes(config.health))
-            scheduler = Scheduler(
-                catalog=catalog,
-                node=node.name,
-                writer=writer,
-                settings=config.health,
-                clock=self._clock,
-                wall_clock=self._wall_clock,
-                rng=self._rng,
-                probes=probes,
-            )
-
+            scheduler = self._scheduler(catalog, writer, node, probes)
             answers = Answers(
                 catalog.topics,
                 bytes_max=config.http.answers_bytes_max,
@@ -110,24 +100,7 @@ class Agent:
                 waiting_max=config.http.waiting_max,
                 waiting_setting="http.waiting_max",
             )
-            context = Context(
-                catalog=catalog,
-                answers=answers,
-                writer=writer,
-                health=scheduler,
-                identity=Identity(
-                    node_name=node.name,
-                    node_id=node.id,
-                    datacenter=config.datacenter,
-                    address=node.address,
-                    server_address=lambda: self._server_address,
-                    version=__version__,
-                ),
-                settings=config.http,
-                wall_clock=self._wall_clock,
-                new_id=self._new_id,
-                wait_jitter=self._rng.random,
-            )
+            context = self._context(catalog, answers, writer, scheduler, node)
             http = HttpServer(RouteTable(consul_routes(context)), config.http)
 
             # Addresses are taken before the records that name them are written, and answered only after.
@@ -154,7 +127,48 @@ class Agent:
             ending.callback(housekeeping.cancel)
 
             self._say_ready(catalog)
+            if config.ready_file:
+                ending.callback(config.ready_file.unlink, missing_ok=True)
             await self._serve_until_stopped(apply_definitions)
+
+    def _scheduler(
+        self, catalog: Catalog, writer: CatalogWriter, node: Node, probes: Mapping[str, Probe]
+    ) -> Scheduler:
+        """Runs the checks and leases of this agent's node."""
+        return Scheduler(
+            catalog=catalog,
+            node=node.name,
+            writer=writer,
+            settings=self._config.health,
+            clock=self._clock,
+            wall_clock=self._wall_clock,
+            rng=self._rng,
+            probes=probes,
+        )
+
+    def _context(
+        self, catalog: Catalog, answers: Answers, writer: CatalogWriter, scheduler: Scheduler, node: Node
+    ) -> Context:
+        """What the Consul door works with."""
+        identity = Identity(
+            node_name=node.name,
+            node_id=node.id,
+            datacenter=self._config.datacenter,
+            address=node.address,
+            server_address=lambda: self._server_address,
+            version=__version__,
+        )
+        return Context(
+            catalog=catalog,
+            answers=answers,
+            writer=writer,
+            health=scheduler,
+            identity=identity,
+            settings=self._config.http,
+            wall_clock=self._wall_clock,
+            new_id=self._new_id,
+            wait_jitter=self._rng.random,
+        )
 
     def _bind(self, http: HttpServer) -> None:
         """Takes the addresses.

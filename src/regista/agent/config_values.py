@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from regista.agent.config_file import find_definitions, type_text
-from regista.agent.consul_keys import NO_EFFECT, SAME_AS
+from regista.agent.consul_keys import NO_EFFECT, PROTECTIONS, SAME_AS
 from regista.agent.keys import FLAGS, KEYS, PORT_MOST, Key, Kind
 from regista.model import ConfigError, format_duration, parse_duration_s
 
@@ -72,6 +72,12 @@ class _Reader:
         """Reads the block `prefix`; `is_told`: a warning already says that nothing in it has an effect."""
         for name, value in content.items():
             path = f"{prefix}{name.lower()}"
+            if path in PROTECTIONS and value is True:
+                self._layer.problems.append(
+                    f'{self._source}: "{path}" asks for protection that this version of Regista does not have. '
+                    "Take it out, and let the agent listen on loopback only."
+                )
+                continue
             key = KEYS.get(_OTHER_NAMES.get(path, path))
             if key is not None:
                 self._take(key, path, value)

@@ -15,6 +15,19 @@ SAME_AS: dict[str, str] = {
 }
 """Consul's path → ours. Where ours is not mounted, Consul's has no effect."""
 
+PROTECTIONS = frozenset(
+    (
+        "acl.enabled",
+        "acl_enforce_version_8",
+        "verify_incoming",
+        "verify_incoming_https",
+        "tls.defaults.verify_incoming",
+        "tls.https.verify_incoming",
+    )
+)
+"""Keys that, when true, keep strangers out. Without an effect they would leave a door open that was locked in
+Consul, so they are refused rather than passed over."""
+
 _TLS = "ca_file ca_path cert_file key_file tls_min_version tls_cipher_suites verify_incoming verify_outgoing"
 
 _TOP_LEVEL = """

@@ -63,7 +63,8 @@ class Catalog:
                 gone = change.record if isinstance(change, Delete) else change.replaces
                 if gone is not None:
                     self.topics.touch(self._topics_of(gone), batch.index)
-        # The replica before the restart may have forgotten any of these; what it told of them must still hold.
+                    # The replica before may have forgotten the topic, and told this index of all absent ones.
+                    self.topics.absent_index = max(self.topics.absent_index, batch.index)
         self._forget_topics()
         self.index = snapshot.index
 
@@ -176,8 +177,10 @@ class Catalog:
     def _is_live(self, topic: str) -> bool:
         room, _, name = topic.partition("/")
         if room == "service":
-            return name in self.service_indexes.by_name
-        return room != "node" or name in self.nodes
+            return name in self.service_indexes.by_name or name in self.check_indexes.by_service_name
+        if room == "node":
+            return name in self.nodes or name in self.service_indexes.by_node or name in self.check_indexes.by_node
+        return True
 
 
 def _says_the_same(before: Record, after: Record) -> bool:

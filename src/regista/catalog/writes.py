@@ -165,10 +165,11 @@ def deregister_service(
     if found is None:
         return Transaction()
     if found.record.manager == "server":
-        raise Forbidden(f"\"{service_id}\" is the registry's own entry on node {node} and can't be deregistered")
+        raise Forbidden(f'"{service_id}" is the registry\'s own entry on node {node}; stop the agent instead')
     if incarnation and found.record.incarnation != incarnation:
         raise StaleIncarnation(
-            f'instance "{service_id}" is incarnation {found.record.incarnation} now; {incarnation} can\'t end it',
+            f'instance "{service_id}" is incarnation {found.record.incarnation} now; {incarnation} can\'t end it. '
+            "Leave it to its owner, or deregister it without an incarnation.",
             incarnation=incarnation,
         )
     draft = _Draft()
@@ -205,7 +206,7 @@ def deregister_check(catalog: Catalog, node: str, check_id: str) -> Transaction:
     if found is None:
         return Transaction()
     if found.record.manager == "server":
-        raise Forbidden(f"check \"{check_id}\" is the registry's own and can't be deregistered")
+        raise Forbidden(f'check "{check_id}" is the registry\'s own on node {node}; stop the agent instead')
     draft = _Draft()
     draft.delete(found)
     return draft.transaction()

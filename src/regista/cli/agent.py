@@ -10,8 +10,7 @@ from typing import Any, Protocol
 
 import click
 
-from regista.agent import AgentConfig, load_config, run
-from regista.agent.keys import FLAGS, Flag, Kind
+from regista.agent import FLAGS, AgentConfig, Flag, Kind, load_config, run
 from regista.model import ConfigError
 
 EPILOG = """\b

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from regista.agent.config_file import find_definitions, read_file
+from regista.agent import find_definitions, read_file
 from regista.cli.client import AgentClient, agent_options
 from regista.cli.definitions import service_body
 from regista.model import ConfigError

@@ -1,5 +1,8 @@
 """How much of the log is kept: for a time, and in proportion to what is registered.
 
+With the log at half the live records, pages that are partly free and SQLite's own journal, the file of a busy
+registry stays within three times its live records.
+
 Sizes are the room that rows take in the file, not the length of their text: SQLite does not split a row among
 pages before it is a page long, so rows a little above half a page take a page each.
 """
@@ -85,7 +88,7 @@ class LogRetention:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         (free,) = connection.execute("PRAGMA freelist_count").fetchone()
         live_bytes = max(0, (pages - free) * _PAGE_BYTES - log_bytes)
-        most = min(settings.log_bytes_max, max(settings.log_bytes_min, live_bytes))
+        most = min(settings.log_bytes_max, max(settings.log_bytes_min, live_bytes // 2))
         oldest_kept_s = now_s - settings.log_retention_s
         dropped_index = floor_index
         for index, at_s, text_bytes in connection.execute(

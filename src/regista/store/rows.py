@@ -93,11 +93,11 @@ def fold(batches: Sequence[tuple[Batch, Encoded]]) -> tuple[list[Any], list[Any]
             key = (change.kind, change.key)
             if change.is_put:
                 created = puts[key][2] if key in puts else batch.index
-                puts[key] = [*key, created, batch.index, msgspec.Raw(change.value)]
+                puts[key] = [*key, created, batch.index, change.value.decode()]
             else:
                 puts.pop(key, None)
                 deletes[key] = None
-        log_rows.append([batch.index, batch.at_s, msgspec.Raw(encoded.log_text)])
+        log_rows.append([batch.index, batch.at_s, encoded.log_text.decode()])
     return list(puts.values()), list(deletes), log_rows
 
 

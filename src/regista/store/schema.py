@@ -8,6 +8,7 @@ that the file is Regista's at all.
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -47,45 +48,60 @@ MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables,)
 VERSION = len(MIGRATIONS)
 
 
-def inspect(path: Path) -> None:
-    """Does nothing if there is no file yet, or it is a sound one of Regista's; writes nothing in any case.
+@contextlib.contextmanager
+def inspected(path: Path) -> Iterator[sqlite3.Connection | None]:
+    """A connection that only reads, to a sound file of this version; None if it is older or there is none yet.
 
     Raises:
         StoreDamaged: not a database, not Regista's, or its pages do not fit together.
         StoreTooNew: a later version wrote it.
-        StoreUnavailable: it can't be read.
+        StoreUnavailable: it can't be read, or not be written later.
     """
     journal = path.with_name(path.name + "-wal")
     has_journal = journal.exists() and journal.stat().st_size > 0
     if not has_journal and (not path.exists() or not path.stat().st_size):
+        yield None
         return
+    if not os.access(path, os.R_OK | os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        # Told before SQLite makes a journal beside it, for that would get the same wrong permissions.
+        raise StoreUnavailable(
+            f"{path} may not be read and written. Mend its permissions, or give another --data-dir."
+        )
     # A journal that a killed agent left is part of the file. Without one, the file is taken as it stands, for a
     # merely read-only connection would make an empty journal beside it.
     mode = "mode=ro" if has_journal else "immutable=1"
     with reading(path):
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None)
-        with contextlib.closing(connection):
-            tables = _int(connection, "SELECT count(*) FROM sqlite_master")
-            if tables and _int(connection, "PRAGMA application_id") != APPLICATION_ID:
-                raise StoreDamaged(f"{path} is a database, but not one of Regista's. Give another --data-dir.")
+    with contextlib.closing(connection):
+        with reading(path):
+            _check(connection, path)
             version = _int(connection, "PRAGMA user_version")
-            if version > VERSION:
-                raise StoreTooNew(
-                    f"{path} has schema version {version}; this Regista knows versions up to {VERSION}. Start the "
-                    "version that wrote it, or a later one."
-                )
-            problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
+        yield connection if version == VERSION else None
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    tables = _int(connection, "SELECT count(*) FROM sqlite_master")
+    if tables and _int(connection, "PRAGMA application_id") != APPLICATION_ID:
+        raise StoreDamaged(f"{path} is a database, but not one of Regista's. Give another --data-dir.")
+    version = _int(connection, "PRAGMA user_version")
+    if version > VERSION:
+        raise StoreTooNew(
+            f"{path} has schema version {version}; this Regista knows versions up to {VERSION}. Start the "
+            "version that wrote it, or a later one."
+        )
+    problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
     if problems != ["ok"]:
         raise StoreDamaged(damage_text(path, "; ".join(problems)))
 
 
 def connect(path: Path | None) -> sqlite3.Connection:
-    """A connection in autocommit mode to a file that passed `inspect`, or to a new database in memory."""
+    """A connection in autocommit mode to a file that was `inspected`, or to a new database in memory."""
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, timeout=1.0)
     if path:
         try:
-            # Asked for before the tables exist, or it has no effect; lets compaction shrink the file.
-            connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            # Has an effect before there are tables only, and writes to the file; lets compaction shrink it.
+            if not _int(connection, "PRAGMA page_count"):
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA journal_size_limit = 4194304")
@@ -99,7 +115,7 @@ def migrate(connection: sqlite3.Connection) -> None:
     """Brings the file to the current version, each step and its number in one transaction.
 
     Args:
-        connection: in autocommit mode, to a file that passed `inspect`.
+        connection: in autocommit mode.
     """
     version = _int(connection, "PRAGMA user_version")
     for number, step in enumerate(MIGRATIONS[version:], start=version + 1):

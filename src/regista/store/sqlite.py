@@ -1,10 +1,14 @@
 """The log in one SQLite file (or in memory): group commit, retention, one writer thread.
 
-Theory of operation. Callers put transactions into a queue on the event loop. The writer thread takes all that
-wait, judges their conditions one after the other, writes what holds in **one** SQLite transaction, and hands the
+Theory of operation. Transactions arrive on the event loop and are handed to the writer thread as a group: at the
+end of the loop's turn if the thread is idle, otherwise when it has brought back the group before. The thread
+judges their conditions one after the other, writes what holds in **one** SQLite transaction, and hands the
 outcomes back to the loop in one call. So a commit costs a share of an fsync, and the busier it gets, the smaller
-the share. The thread works on a whole group with four statements whatever its size, because each statement
-gives up the interpreter lock and has to win it back from the loop.
+the share.
+
+Loop and thread want the same interpreter lock. Hence a group is handed over whole, and only when the thread is
+free for it; and it is written with a handful of statements whatever its size, because each gives up the lock and
+has to win it back from the loop.
 
 Journal: WAL with `synchronous=FULL`: an acknowledged transaction survives `kill -9` and power loss.
 """
@@ -14,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import functools
 import logging
 import queue
 import sqlite3
@@ -39,6 +44,7 @@ from regista.store import schema
 from regista.store.lock import DirectoryLock
 from regista.store.retention import LogRetention, row_room_bytes
 from regista.store.rows import Encoded, decode_changes, decode_entry, encode_transaction, fold
+from regista.store.sharing import Sharing
 
 if TYPE_CHECKING:
     from regista.store import BatchListener
@@ -48,6 +54,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 FILE_NAME = "regista.db"
+
+_ROWS_AT_ONCE = 400
+"""Rows in one statement: enough for a group, and far from SQLite's limit of 32,766 values."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,8 +73,8 @@ class StoreSettings:
     )
     log_bytes_min: int = setting(
         1024 * 1024,
-        "How large the log may always grow. Beyond it, the log may take as much room as the live records do, so "
-        "that the file stays in proportion to what is registered. More keeps more history of a small registry.",
+        "How large the log may always grow. Beyond it, the log may take half as much room as the live records "
+        "do, so that the file stays in proportion to them. More keeps more history of a small registry.",
         unit="bytes",
         at_least=64 * 1024,
         at_most=16 * 1024**3,
@@ -118,7 +127,9 @@ class SqliteStore:
         self._settings = settings
         self._wall_clock = wall_clock
         self._lock: DirectoryLock | None = None
-        self._queue: queue.SimpleQueue[_Waiting | Callable[[], None] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Waiting] | Callable[[], None] | None] = queue.SimpleQueue()
+        self._arrived: list[_Waiting] = []
+        self._groups_under_way = 0
         self._waiting = 0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -136,11 +147,11 @@ class SqliteStore:
             self._lock = DirectoryLock(self._directory)
             self._lock.take()
         try:
-            if self._path:
-                schema.inspect(self._path)
+            snapshot = self._read_untouched()
             self._connection = schema.connect(self._path)
-            schema.migrate(self._connection)
-            snapshot = self._read_snapshot()
+            if snapshot is None:
+                schema.migrate(self._connection)
+                snapshot = self._read_snapshot(self._connection)
         except BaseException as error:
             self._let_go()
             if isinstance(error, sqlite3.Error | OSError):
@@ -162,10 +173,13 @@ class SqliteStore:
         assert transaction.changes, "a transaction without changes has no place in the log"
         assert self._loop is not None
         if self._thread is None:
-            raise StoreUnavailable("the store is closed; the agent is stopping.")
+            raise StoreUnavailable("the store is closed; the agent is stopping. Try again when it is back.")
         done: asyncio.Future[int] = self._loop.create_future()
         self._waiting += 1
-        self._queue.put(_Waiting(transaction, done))
+        self._arrived.append(_Waiting(transaction, done))
+        if len(self._arrived) == 1 and not self._groups_under_way:
+            # Whoever else commits in this turn of the loop comes along.
+            self._loop.call_soon(self._hand_over_if_idle)
         return await done
 
     async def changes(self, after_index: int) -> Sequence[Batch]:
@@ -175,7 +189,8 @@ class SqliteStore:
             if after_index < self._floor_index:
                 raise Compacted(floor_index=self._floor_index)
             with schema.reading(self._path):
-                return list(self._read_log(after_index))
+                assert self._connection is not None
+                return list(_read_log(self._connection, after_index))
 
         return await self._in_writer(read)
 
@@ -189,38 +204,36 @@ class SqliteStore:
             return
         assert self._loop is not None
         thread, self._thread = self._thread, None
+        self._hand_over()
         self._queue.put(None)
         await self._loop.run_in_executor(None, thread.join)
         self._let_go()
 
     # ---- opening ----
 
-    def _read_snapshot(self) -> Snapshot:
-        assert self._connection is not None
+    def _read_untouched(self) -> Snapshot | None:
+        """What a file of this version holds, read without writing; None for a new or an older one."""
+        if self._path is None:
+            return None
+        with schema.inspected(self._path) as connection:
+            return self._read_snapshot(connection) if connection is not None else None
+
+    def _read_snapshot(self, connection: sqlite3.Connection) -> Snapshot:
         with schema.reading(self._path):
-            self._index, self._floor_index = self._connection.execute(
+            self._index, self._floor_index = connection.execute(
                 "SELECT last_index, floor_index FROM state"
             ).fetchone()
+            sharing = Sharing()
             entries = [
-                decode_entry(*row)
-                for row in self._connection.execute(
-                    "SELECT kind, key, create_index, modify_index, value FROM record"
-                )
+                sharing.share(decode_entry(*row))
+                for row in connection.execute("SELECT kind, key, create_index, modify_index, value FROM record")
             ]
-            recent = list(self._read_log(self._floor_index))
+            recent = list(_read_log(connection, self._floor_index))
             newest = max((entry.modify_index for entry in entries), default=0)
             if not max(newest, self._floor_index) <= self._index:
                 raise ValueError(f"index {self._index} is behind its own records")
-            self._retention.load(self._connection)
+            self._retention.load(connection)
         return Snapshot(self._index, self._floor_index, entries, recent)
-
-    def _read_log(self, after_index: int) -> Iterator[Batch]:
-        assert self._connection is not None
-        rows = self._connection.execute(
-            "SELECT idx, at_s, changes FROM log WHERE idx > ? ORDER BY idx", (after_index,)
-        )
-        for index, at_s, changes in rows:
-            yield Batch(index, at_s, decode_changes(changes))
 
     def _let_go(self) -> None:
         if self._connection is not None:
@@ -237,7 +250,7 @@ class SqliteStore:
         """What `job` returns when it is run by the writer thread, after all that waits now."""
         assert self._loop is not None
         if self._thread is None:
-            raise StoreUnavailable("the store is closed; the agent is stopping.")
+            raise StoreUnavailable("the store is closed; the agent is stopping. Try again when it is back.")
         loop = self._loop
         done: asyncio.Future[T] = loop.create_future()
 
@@ -249,25 +262,27 @@ class SqliteStore:
                 outcome = error
             loop.call_soon_threadsafe(_settle, done, outcome)
 
+        self._hand_over()
         self._queue.put(run)
         return await done
 
+    def _hand_over(self) -> None:
+        """On the loop: gives all that arrived to the thread as one group."""
+        if self._arrived:
+            self._groups_under_way += 1
+            self._queue.put(self._arrived)
+            self._arrived = []
+
+    def _hand_over_if_idle(self) -> None:
+        if not self._groups_under_way:
+            self._hand_over()
+
     def _write_loop(self) -> None:
-        """Takes all that waits, again and again, until None comes."""
-        while True:
-            item = self._queue.get()
-            group: list[_Waiting] = []
-            while isinstance(item, _Waiting):
-                group.append(item)
-                try:
-                    item = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            if group:
-                self._commit_group(group)
-            if item is None:
-                return
-            if not isinstance(item, _Waiting):
+        """Does what comes, until None comes."""
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, list):
+                self._commit_group(item)
+            else:
                 item()
 
     def _commit_group(self, waiting: Sequence[_Waiting]) -> None:
@@ -299,6 +314,8 @@ class SqliteStore:
         for done, outcome in group.outcomes:
             self._waiting -= 1
             _settle(done, outcome)
+        self._groups_under_way -= 1
+        self._hand_over_if_idle()
 
     def _judge(self, waiting: Sequence[_Waiting], group: _Group) -> None:
         """Gives an index to each transaction whose conditions hold after those before it."""
@@ -349,18 +366,12 @@ class SqliteStore:
                 "DELETE FROM record WHERE (kind, key) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
                 (msgspec.json.encode(deletes).decode(),),
             )
-        if puts:
-            execute(
-                "INSERT INTO record (kind, key, create_index, modify_index, value) "
-                "SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?) "
-                "WHERE true ON CONFLICT DO UPDATE "
-                "SET modify_index = excluded.modify_index, value = excluded.value",
-                (msgspec.json.encode(puts).decode(),),
-            )
-        execute(
-            "INSERT INTO log (idx, at_s, changes) SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?)",
-            (msgspec.json.encode(log_rows).decode(),),
+        self._insert(
+            "INSERT INTO record (kind, key, create_index, modify_index, value)",
+            puts,
+            "ON CONFLICT DO UPDATE SET modify_index = excluded.modify_index, value = excluded.value",
         )
+        self._insert("INSERT INTO log (idx, at_s, changes)", log_rows)
         floor_index = self._retention.compact(
             self._connection,
             floor_index=self._floor_index,
@@ -371,6 +382,16 @@ class SqliteStore:
         execute("COMMIT")
         self._committed(floor_index)
         self._retention.shrink_file(self._connection, floor_index=floor_index)
+
+    def _insert(self, into: str, rows: Sequence[Sequence[Any]], on_conflict: str = "") -> None:
+        assert self._connection is not None
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = rows[start : start + _ROWS_AT_ONCE]
+            # The connection keeps the last statements ready, and groups are of few different sizes.
+            places = _places(len(some), len(some[0]))
+            self._connection.execute(
+                f"{into} VALUES {places} {on_conflict}", [value for row in some for value in row]
+            )
 
     def _committed(self, floor_index: int) -> None:
         self._floor_index = floor_index
@@ -394,6 +415,17 @@ class SqliteStore:
             return False
         self._committed(floor_index)
         return True
+
+
+@functools.lru_cache(maxsize=_ROWS_AT_ONCE)
+def _places(rows: int, columns: int) -> str:
+    return ", ".join([f"({', '.join('?' * columns)})"] * rows)
+
+
+def _read_log(connection: sqlite3.Connection, after_index: int) -> Iterator[Batch]:
+    rows = connection.execute("SELECT idx, at_s, changes FROM log WHERE idx > ? ORDER BY idx", (after_index,))
+    for index, at_s, changes in rows:
+        yield Batch(index, at_s, decode_changes(changes))
 
 
 def _settle(done: asyncio.Future[Any], outcome: Any) -> None:

@@ -293,7 +293,7 @@ def test_consuls_keys_without_effect_are_warnings(make):
     path = make(
         {
             "retry_join": ["a"],
-            "acl": {"enabled": True, "tokens": {"master": "x"}},
+            "acl": {"enabled": False, "tokens": {"master": "x"}},
             "ports": {"serf_lan": 8301},
             "connect": {"ca_config": {"what": {"ever": 1}}},
             "server": True,
@@ -376,3 +376,15 @@ def test_the_example_files_load(name):
     assert config.warnings == ()
     other = load(examples / "regista.json", dev=None)
     assert dataclasses.replace(config, files=()) == dataclasses.replace(other, files=())
+
+
+@pytest.mark.parametrize("key", ["acl.enabled", "verify_incoming", "tls.https.verify_incoming"])
+def test_protection_that_is_missing_is_refused(tmp_path, key):
+    """A file that asks for protection which this version lacks stops the agent, instead of leaving the door open."""
+    content: object = True
+    for part in reversed(key.split(".")):
+        content = {part: content}
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(ConfigError, match=f'"{key}" asks for protection'):
+        load_config(flags={"dev": True, "config_file": (str(path),)}, environ={}, hostname="n1")

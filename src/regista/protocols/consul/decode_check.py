@@ -199,7 +199,7 @@ def _check_limits(found: Mapping[str, Any], invalid: Callable[[str, str], BadInp
     if url and not re.match(r"https?://[^/?#\s]", url):
         raise invalid("HTTP must be a URL with http:// or https:// and a host", "HTTP")
     address = found.get("TCP", "")
-    if address and not re.fullmatch(r"(\[[^\]\s]+\]|[^:\s]+):\d{1,5}", address):
+    if address and not _is_host_and_port(address):
         raise invalid("TCP must be host:port", "TCP")
     method = found.get("Method", "")
     if method and not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", method):
@@ -207,6 +207,11 @@ def _check_limits(found: Mapping[str, Any], invalid: Callable[[str, str], BadInp
     for header, values in (found.get("Header") or {}).items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header) or not all(map(str.isprintable, values)):
             raise invalid("Header must hold HTTP header names and printable values", "Header")
+
+
+def _is_host_and_port(address: str) -> bool:
+    found = re.fullmatch(r"(?:\[[^\]\s]+\]|[^:\s]+):([0-9]{1,5})", address)
+    return found is not None and 0 < int(found[1]) <= 65535
 
 
 def read_status(value: Any) -> tuple[Status, str]:

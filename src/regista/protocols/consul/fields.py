@@ -11,6 +11,7 @@ Source: Consul 1.9 (behaviour), widened as `docs/reference/consul-compatibility.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -25,6 +26,9 @@ Fields = Mapping[str, Reader]
 NAME_CHARACTERS_MAX = 512
 DURATION_S_MAX = 10 * 365 * 86400.0
 """Ten years: longer is a slip of units."""
+_DURATION_NS_MAX = 2**63
+"""Go keeps durations as signed 64-bit nanoseconds."""
+assert _DURATION_NS_MAX > DURATION_S_MAX * 1e9
 
 
 def read_object(value: Any, fields: Fields, path: str = "") -> dict[str, Any]:
@@ -35,10 +39,13 @@ def read_object(value: Any, fields: Fields, path: str = "") -> dict[str, Any]:
     """
     if not isinstance(value, dict):
         raise _wrong_type(value, path, "object")
-    known = {_fold(name): name for name in fields}
+    known: dict[str, str] = {}
     found: dict[str, Any] = {}
     for key, each in value.items():
-        name = known.get(_fold(key))
+        name: str | None = key
+        if key not in fields:  # clients nearly always spell a key as Consul does
+            known = known or {_fold(name): name for name in fields}
+            name = known.get(_fold(key))
         if name is None:
             raise _unknown_field(key, path, fields)
         if each is not None:
@@ -50,7 +57,8 @@ def text(value: Any, path: str) -> str:
     """A string without control characters."""
     if not isinstance(value, str):
         raise _wrong_type(value, path, "string")
-    if any(ord(character) < 32 or ord(character) == 127 for character in value):
+    # What is printable has no control characters; the reverse does not hold.
+    if not value.isprintable() and any(ord(character) < 32 or ord(character) == 127 for character in value):
         raise BadInput(f"{field_name(path)} has control characters; take them out", field=field_name(path))
     return value
 
@@ -81,9 +89,11 @@ def flag(value: Any, path: str) -> bool:
 
 
 def integer(value: Any, path: str) -> int:
-    """A whole number."""
+    """A whole number of 64 bits, as an `int` of clients written in Go has."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise _wrong_type(value, path, "int")
+    if not -(2**63) <= value < 2**63:
+        raise BadInput(f"{field_name(path)} is a number that does not fit in 64 bits", field=field_name(path))
     return value
 
 
@@ -119,12 +129,13 @@ def duration_s(value: Any, path: str) -> float:
                 field=field_name(path),
             ) from error
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        seconds = value / 1e9
+        # Compared first, because an integer may be too large to be made a float.
+        seconds = value / 1e9 if abs(value) < _DURATION_NS_MAX else math.inf
     else:
         raise _wrong_type(value, path, "duration")
     if abs(seconds) > DURATION_S_MAX:
         raise BadInput(
-            f"{field_name(path)} is {seconds / 86400:.0f} days; at most 10 years are accepted "
+            f"{field_name(path)} is {abs(seconds) / 86400:.0f} days; at most 10 years are accepted "
             "(numbers are nanoseconds)",
             field=field_name(path),
         )

@@ -17,6 +17,9 @@ JSON = "application/json"
 
 Pair = tuple[str, str]
 
+_INDEX_DIGITS_MAX = 20
+assert len(str(2**64 - 1)) == _INDEX_DIGITS_MAX
+
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
@@ -190,9 +193,11 @@ def required_argument(request: Request, problem: str) -> str:
 def _index(text: str) -> int:
     if not text:
         return 0
-    if not text.isascii() or not text.isdigit() or int(text) >= 2**64:
+    digits = text.lstrip("0") or "0"
+    # Counted before they are read: Python refuses some thousand digits with an error of its own.
+    if not text.isascii() or not text.isdigit() or len(digits) > _INDEX_DIGITS_MAX or int(digits) >= 2**64:
         raise BadInput("Invalid index: it must be a whole number, as X-Consul-Index gave it", field="index")
-    return int(text)
+    return int(digits)
 
 
 def _wait_s(text: str, context: Context) -> float:

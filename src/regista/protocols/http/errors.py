@@ -34,6 +34,9 @@ STATUSES: tuple[tuple[type[RegistaError], int], ...] = (
 
 _RETRY_STORE_S = 1
 
+_FIELD_CHARACTERS_MAX = 256
+"""Longer than any field's path; a caller's own key may be as long as a body, and clients limit their heads."""
+
 
 def error_response(error: RegistaError, headers: Headers = ()) -> Response:
     """The error as plain text with the fitting status, and with what a program needs to act on it."""
@@ -49,5 +52,10 @@ def error_response(error: RegistaError, headers: Headers = ()) -> Response:
     elif isinstance(error, StoreError) and status == 503:
         headers = (*headers, ("Retry-After", str(_RETRY_STORE_S)))
     elif isinstance(error, BadInput) and error.field:
-        headers = (*headers, ("X-Regista-Field", error.field.encode("ascii", "replace").decode()))
+        headers = (*headers, ("X-Regista-Field", _header_value(error.field)))
     return text_response(status, str(error), headers)
+
+
+def _header_value(text: str) -> str:
+    """`text` as a header may hold it: a caller's own key may have line breaks in it."""
+    return "".join(each if " " <= each <= "~" else "?" for each in text[:_FIELD_CHARACTERS_MAX])

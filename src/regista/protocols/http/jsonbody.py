@@ -60,7 +60,17 @@ def _decode_slowly(body: bytes) -> Any:
         raise _failed(f"invalid character '{at}' at position {error.pos}: {error.msg}") from error
     except ValueError as error:
         raise _failed(str(error)) from error
+    if "\\ud" in text.lower():
+        _refuse_half_characters(value)
     return value
+
+
+def _refuse_half_characters(value: Any) -> None:
+    """Does nothing unless a text in `value` has half of a surrogate pair: no answer could hold it."""
+    try:
+        _encode(value)
+    except UnicodeEncodeError as error:
+        raise _failed("invalid character: a \\u escape is half of a surrogate pair") from error
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -11,9 +11,11 @@ import contextlib
 import gzip
 import logging
 import socket
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from regista.model import BadInput, RegistaError, TooLarge
@@ -56,6 +58,14 @@ class _Connection(RequestHandler):
             self._force_close = True
             return
         super().connection_made(transport)
+
+    def log_exception(self, *args: Any, **kw: Any) -> None:
+        """Keeps what a client sent that is no HTTP from filling the log with tracebacks."""
+        error = kw.get("exc_info")
+        if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+            logger.debug("a client sent what is not HTTP: %s", " ".join(str(error).split()))
+        else:
+            super().log_exception(*args, **kw)
 
 
 class _Server(web.Server):
