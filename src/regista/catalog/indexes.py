@@ -1,6 +1,6 @@
-"""The replica's records by what callers look for: name, node, instance, status, tag, meta.
+"""The shelves of nodes, instances and checks: by name, node, instance, status, tag, meta.
 
-Each index is changed by `add` and `remove` only, which the replica calls in step with its records.
+Each index is changed by `add` and `remove` only, in step with the entries.
 """
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
+from regista.catalog.shelves import Shelf
+from regista.catalog.topics import CHECKS, NODES, SERVICES, node_topic, service_topic
 from regista.model import Check, Entry, Node, Service
 
 T = TypeVar("T")
@@ -59,10 +61,11 @@ class ServiceGroup:
         self._ordered = self._by_tag = self._by_meta = None
 
 
-class ServiceIndexes:
+class ServiceIndexes(Shelf[Service]):
     """Instances by service name and by node."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.by_name: dict[str, ServiceGroup] = {}
         self.by_node: dict[str, Services] = {}
 
@@ -88,11 +91,25 @@ class ServiceIndexes:
             del self.by_name[name]
         _discard(self.by_node, service.node.lower(), key)
 
+    def topics(self, record: Service) -> Iterable[str]:
+        """The list of services, those of its name, its node."""
+        return SERVICES, service_topic(record.name), node_topic(record.node)
 
-class CheckIndexes:
+    def has_topic(self, room: str, name: str) -> bool:
+        """Whether there are instances of that name, or on that node."""
+        return (room == "service" and name in self.by_name) or (room == "node" and name in self.by_node)
+
+    def topics_on(self, node: str) -> set[str]:
+        """The topics of every service on a node."""
+        return {service_topic(entry.record.name) for entry in self.by_node.get(node.lower(), {}).values()}
+
+
+class CheckIndexes(Shelf[Check]):
     """Checks by instance, by service name, by node and by status."""
 
-    def __init__(self) -> None:
+    def __init__(self, services: ServiceIndexes) -> None:
+        super().__init__()
+        self._services = services
         # Tuples, in the order of their ids: an instance has few checks, and a dict each costs 200 bytes more.
         self.by_instance: dict[str, tuple[Entry[Check], ...]] = {}
         self.of_node_itself: dict[str, tuple[Entry[Check], ...]] = {}
@@ -124,11 +141,28 @@ class CheckIndexes:
         else:
             _take_out(self.of_node_itself, node, entry)
 
+    def topics(self, record: Check) -> Iterable[str]:
+        """The list of checks, its node, and the services for whose instances it speaks."""
+        if not record.service_id:
+            return CHECKS, node_topic(record.node), *self._services.topics_on(record.node)
+        topics = [CHECKS, node_topic(record.node), service_topic(record.service_name)]
+        # An instance may have been renamed since the check was registered.
+        service = self._services.entries.get(record.service_key)
+        if service is not None and service.record.name != record.service_name:
+            topics.append(service_topic(service.record.name))
+        return topics
 
-class NodeIndexes:
+    def has_topic(self, room: str, name: str) -> bool:
+        """Whether there are checks of instances of that name, or on that node."""
+        return (room == "service" and name in self.by_service_name) or (room == "node" and name in self.by_node)
+
+
+class NodeIndexes(Shelf[Node]):
     """Nodes by metadata and by id."""
 
-    def __init__(self) -> None:
+    def __init__(self, services: ServiceIndexes) -> None:
+        super().__init__()
+        self._services = services
         self.by_meta: dict[tuple[str, str], Nodes] = {}
         # Two nodes may claim one id for a while: a machine that was given another name. The last to come has it.
         self.by_id: Nodes = {}
@@ -151,6 +185,14 @@ class NodeIndexes:
             self._settle_claims(node.id)
         for pair in (node.meta or {}).items():
             _discard(self.by_meta, pair, key)
+
+    def topics(self, record: Node) -> Iterable[str]:
+        """The list of nodes, the node, and the services whose answers show it."""
+        return NODES, node_topic(record.name), *self._services.topics_on(record.name)
+
+    def has_topic(self, room: str, name: str) -> bool:
+        """Whether there is a node of that name."""
+        return room == "node" and name in self.entries
 
     def with_meta(self, pairs: Iterable[tuple[str, str]]) -> set[str]:
         """The keys of the nodes that have all these pairs; none for no pairs."""

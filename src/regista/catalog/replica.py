@@ -8,10 +8,11 @@ thread.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import cast
+from typing import Any
 
-from regista.catalog.indexes import CheckIndexes, Checks, NodeIndexes, Nodes, ServiceIndexes, Services
-from regista.catalog.topics import CHECKS, NODES, SERVICES, Topics, node_topic, service_topic
+from regista.catalog.indexes import CheckIndexes, NodeIndexes, ServiceIndexes
+from regista.catalog.shelves import Shelf
+from regista.catalog.topics import Topics
 from regista.model import Batch, Change, Check, Delete, Entry, Node, Put, Record, Service, Snapshot, Tombstone
 
 BatchSubscriber = Callable[[Batch], None]
@@ -32,13 +33,21 @@ class Catalog:
 
     def __init__(self) -> None:
         self.index = 0
-        self.nodes: Nodes = {}
-        self.services: Services = {}
-        self.checks: Checks = {}
-        self.tombstones: dict[str, Entry[Tombstone]] = {}
-        self.node_indexes = NodeIndexes()
         self.service_indexes = ServiceIndexes()
-        self.check_indexes = CheckIndexes()
+        self.check_indexes = CheckIndexes(self.service_indexes)
+        self.node_indexes = NodeIndexes(self.service_indexes)
+        graveyard: Shelf[Tombstone] = Shelf()
+        self.services = self.service_indexes.entries
+        self.checks = self.check_indexes.entries
+        self.nodes = self.node_indexes.entries
+        self.tombstones = graveyard.entries
+        # Every kind of record has its shelf here.
+        self._shelves: dict[str, Shelf[Any]] = {
+            Node.kind: self.node_indexes,
+            Service.kind: self.service_indexes,
+            Check.kind: self.check_indexes,
+            Tombstone.kind: graveyard,
+        }
         self.topics = Topics()
         self._forget_topics_at = _FORGET_TOPICS_AT
         self._outputs: dict[str, str] = {}
@@ -54,10 +63,10 @@ class Catalog:
         assert not self.index, "load is for an empty replica"
         self.topics.absent_index = max(1, snapshot.floor_index)
         for entry in sorted(snapshot.entries, key=lambda entry: entry.modify_index):
-            self._put(entry.record.key, entry)
-        held: Iterable[Entry[Record]] = (*self.nodes.values(), *self.services.values(), *self.checks.values())
-        for entry in held:
-            self.topics.touch(self._topics_of(entry.record), max(entry.modify_index, snapshot.floor_index))
+            self._shelves[entry.record.kind].put(entry.record.key, entry)
+        for shelf in self._shelves.values():
+            for entry in shelf.entries.values():
+                self.topics.touch(shelf.topics(entry.record), max(entry.modify_index, snapshot.floor_index))
         for batch in snapshot.recent:
             for change in batch.changes:
                 gone = change.record if isinstance(change, Delete) else change.replaces
@@ -108,79 +117,29 @@ class Catalog:
         """Makes the change; the topics it touched."""
         record = change.record
         key = record.key
-        output = self._outputs.get(key) if record.kind == Check.kind else None
-        before = self._take(record.kind, key)
-        topics = list(self._topics_of(record))
+        shelf = self._shelves[record.kind]
+        before: Entry[Record] | None = shelf.take(key)
+        topics = list(shelf.topics(record))
         if before is not None:
-            topics += self._topics_of(before.record)
+            topics += shelf.topics(before.record)
         if isinstance(change, Put):
-            self._put(key, Entry(record, before.create_index if before else index, index))
-            if output is not None and before is not None and _says_the_same(before.record, record):
-                self._outputs[key] = output
+            shelf.put(key, Entry(record, before.create_index if before else index, index))
+        if record.kind == Check.kind and not (
+            isinstance(change, Put) and before is not None and _says_the_same(before.record, record)
+        ):
+            self._outputs.pop(key, None)
         return topics
 
-    def _put(self, key: str, entry: Entry[Record]) -> None:
-        record = entry.record
-        if isinstance(record, Service):
-            service = self.services[key] = cast("Entry[Service]", entry)
-            self.service_indexes.add(key, service)
-        elif isinstance(record, Check):
-            check = self.checks[key] = cast("Entry[Check]", entry)
-            self.check_indexes.add(key, check)
-        elif isinstance(record, Node):
-            node = self.nodes[key] = cast("Entry[Node]", entry)
-            self.node_indexes.add(key, node)
-        else:
-            self.tombstones[key] = cast("Entry[Tombstone]", entry)
-
-    def _take(self, kind: str, key: str) -> Entry[Record] | None:
-        if kind == Service.kind:
-            if (service := self.services.pop(key, None)) is not None:
-                self.service_indexes.remove(key, service)
-            return service
-        if kind == Check.kind:
-            if (check := self.checks.pop(key, None)) is not None:
-                self.check_indexes.remove(key, check)
-                self._outputs.pop(key, None)
-            return check
-        if kind == Node.kind:
-            if (node := self.nodes.pop(key, None)) is not None:
-                self.node_indexes.remove(key, node)
-            return node
-        return self.tombstones.pop(key, None)
-
     def _topics_of(self, record: Record) -> Iterable[str]:
-        """What answers a change of this record may alter."""
-        if isinstance(record, Service):
-            return SERVICES, service_topic(record.name), node_topic(record.node)
-        if isinstance(record, Check):
-            if record.service_id:
-                topics = [CHECKS, node_topic(record.node), service_topic(record.service_name)]
-                # An instance may have been renamed since the check was registered.
-                service = self.services.get(record.service_key)
-                if service is not None and service.record.name != record.service_name:
-                    topics.append(service_topic(service.record.name))
-                return topics
-            return CHECKS, node_topic(record.node), *self._service_topics_on(record.node)
-        if isinstance(record, Node):
-            return NODES, node_topic(record.name), *self._service_topics_on(record.name)
-        return ()
-
-    def _service_topics_on(self, node: str) -> set[str]:
-        on_node = self.service_indexes.by_node.get(node.lower(), {})
-        return {service_topic(entry.record.name) for entry in on_node.values()}
+        return self._shelves[record.kind].topics(record)
 
     def _forget_topics(self) -> None:
         self.topics.forget(self._is_live)
         self._forget_topics_at = max(_FORGET_TOPICS_AT, 2 * len(self.topics))
 
     def _is_live(self, topic: str) -> bool:
-        room, _, name = topic.partition("/")
-        if room == "service":
-            return name in self.service_indexes.by_name or name in self.check_indexes.by_service_name
-        if room == "node":
-            return name in self.nodes or name in self.service_indexes.by_node or name in self.check_indexes.by_node
-        return True
+        room, slash, name = topic.partition("/")
+        return not slash or any(shelf.has_topic(room, name) for shelf in self._shelves.values())
 
 
 def _says_the_same(before: Record, after: Record) -> bool:

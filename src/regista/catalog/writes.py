@@ -73,8 +73,7 @@ class _Draft:
         if entry is None:
             self._changes[record.kind, record.key] = Put(record)
         elif entry.record != record:
-            is_renamed = _found_by(entry.record) != _found_by(record)
-            self._changes[record.kind, record.key] = Put(record, entry.record if is_renamed else None)
+            self._changes[record.kind, record.key] = Put(record, entry.record)
         else:
             self._changes.pop((record.kind, record.key), None)
 
@@ -414,15 +413,6 @@ def _beside_its_maker(known: Check, check: Check) -> Check:
     if known.definition is not None and check.definition is None and known.service_key == check.service_key:
         check = msgspec.structs.replace(check, type=known.type, definition=known.definition)
     return check
-
-
-def _found_by(record: Record) -> tuple[str, ...]:
-    """The names beside its key that a record is found by; see `Put.replaces`."""
-    if isinstance(record, Service):
-        return (record.name.lower(),)
-    if isinstance(record, Check):
-        return record.service_key, record.service_name.lower()
-    return ()
 
 
 def _attached(catalog: Catalog, draft: _Draft, check: Check, service: Service | None) -> Check:

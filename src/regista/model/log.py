@@ -21,8 +21,7 @@ class Put(msgspec.Struct, frozen=True, gc=False):
     """This record is what its kind and key stand for from now on.
 
     Attributes:
-        replaces: the record that stood there, if it was found by other names than `record` is (a service that was
-            called otherwise, a check of another instance), so that a reader of the log knows what has gone.
+        replaces: the record that stood there, so that a reader of the log knows what has gone.
     """
 
     record: Record

@@ -185,16 +185,15 @@ def test_a_renamed_service_leaves_its_old_name():
     assert catalog.services[WEB.key].create_index == 1
 
 
-def test_a_change_of_anything_else_replaces_nothing():
-    """A put says what it replaces only where another name or another instance is concerned."""
+def test_a_change_tells_what_it_replaces():
+    """A put of what is there already carries the record as it was, and a put of something new carries none."""
     catalog = Catalog()
-    register(catalog, WEB, CHECK)
-    plan = register_service(
-        catalog, Registration(changed(WEB, port=9, name="WEB"), (changed(CHECK, notes="n"),)), now_s=NOW_S
-    )
-    assert [change.replaces for change in plan.changes] == [None, None]
-    moved = register_check(catalog, changed(CHECK, service_id="", service_name=""))
-    assert [change.replaces.service_id for change in moved.changes] == ["web-1"]
+    first = register_service(catalog, Registration(WEB, (CHECK,)), now_s=NOW_S)
+    assert [change.replaces for change in first.changes] == [None, None]
+    commit(catalog, first)
+    web, check = catalog.services[WEB.key].record, catalog.checks[CHECK.key].record
+    plan = register_service(catalog, Registration(changed(WEB, port=9), (changed(CHECK, notes="n"),)), now_s=NOW_S)
+    assert [change.replaces for change in plan.changes] == [web, check]
 
 
 def test_a_check_takes_the_name_and_tags_of_its_instance():
