@@ -90,24 +90,35 @@ def loaded(directory: Path, services: int) -> Iterator[tuple[lab.Server, float]]
         yield server, time.perf_counter() - start_s
 
 
-def lookups(server: lab.Server, services: int, *, rounds: int, seconds: int) -> dict[str, list[lab.Load]]:
-    """Rounds of wrk for each kind of look-up."""
-    middle = service_name(services // 2)
-    # `near` names a node that is not there, another each time: a question that nobody asked before, so that the
-    # answer is looked up and encoded anew.
-    every = (
-        "local n = 0\nrequest = function()\n  n = n + 1\n  return wrk.format('GET', string.format("
-        f"'/v1/health/service/service-%05d?near=x%d', (n * 7919) % {services}, n))\nend\n"
-    )
-    kinds = {
-        "plain": (f"/v1/health/service/{middle}", ""),
-        "?passing": (f"/v1/health/service/{middle}?passing", ""),
-        "never asked before": ("/", every),
+def lookups(
+    servers: dict[lab.Server, int], *, rounds: int, seconds: int
+) -> dict[str, dict[lab.Server, list[lab.Load]]]:
+    """Rounds of wrk for each kind of look-up, the servers in turn.
+
+    Args:
+        servers: each with the number of services that it holds.
+    """
+    kinds = ("plain", "?passing", "never asked before")
+    loads: dict[str, dict[lab.Server, list[lab.Load]]] = {
+        kind: {server: [] for server in servers} for kind in kinds
     }
-    loads: dict[str, list[lab.Load]] = {kind: [] for kind in kinds}
     for _ in range(rounds):
-        for kind, (path, script) in kinds.items():
-            loads[kind].append(lab.wrk(server, path, seconds=seconds, script=script))
+        for kind in kinds:
+            for server, services in servers.items():
+                path = f"/v1/health/service/{service_name(services // 2)}"
+                # `near` names a node that is not there, another each time: a question that nobody asked before, so
+                # that the answer is looked up and encoded anew.
+                every = (
+                    "local n = 0\nrequest = function()\n  n = n + 1\n  return wrk.format('GET', string.format("
+                    f"'/v1/health/service/service-%05d?near=x%d', (n * 7919) % {services}, n))\nend\n"
+                )
+                load = lab.wrk(
+                    server,
+                    path + ("?passing" if kind == "?passing" else ""),
+                    seconds=seconds,
+                    script=every if kind == "never asked before" else "",
+                )
+                loads[kind][server].append(load)
     return loads
 
 
@@ -171,11 +182,11 @@ def main() -> None:
         print(f"  the data directory has {disk_mb:.0f} MB; an instance takes {each_bytes:,.0f} bytes of memory")
         lab.verdict("resident MB", peak_mb, at_most=400)
 
-        ours = lookups(large, wanted.services, rounds=wanted.rounds, seconds=wanted.seconds)
-        its = lookups(small, 1, rounds=wanted.rounds, seconds=wanted.seconds)
+        loads = lookups({large: wanted.services, small: 1}, rounds=wanted.rounds, seconds=wanted.seconds)
         rows = []
-        for kind in ours:
-            many, few = [load.rate for load in ours[kind]], [load.rate for load in its[kind]]
+        for kind, of in loads.items():
+            many, few = [load.rate for load in of[large]], [load.rate for load in of[small]]
+            many_cpu, few_cpu = ([load.rate_per_cpu_s for load in of[each]] for each in (large, small))
             rows.append(
                 [
                     kind,
@@ -184,9 +195,10 @@ def main() -> None:
                     f"{lab.median(few):,.0f}",
                     lab.spread(few),
                     f"{lab.median(many) / lab.median(few):.2f}",
+                    f"{lab.median(many_cpu) / lab.median(few_cpu):.2f}",
                 ]
             )
-        lab.table(["look-ups/s", f"{count:,}", "spread", "10", "spread", "ratio"], rows)
+        lab.table(["look-ups/s", f"{count:,}", "spread", "10", "spread", "ratio", "of CPU"], rows)
 
         many_ms, few_ms = writes(large), writes(small)
         lab.table(

@@ -53,23 +53,34 @@ class Client:
     def __init__(self, address, *, timeout_s=30.0):
         host, _, port = address.rpartition(":")
         self._connection = http.client.HTTPConnection(host, int(port), timeout=timeout_s)
+        self._sent_s = 0.0
 
     def request(self, method, path, content=None, headers=None):
         """Sends `content` as it is if it is bytes, else as JSON; None for no body."""
+        self.send(method, path, content, headers)
+        return self.receive()
+
+    def send(self, method, path, content=None, headers=None):
+        """The first half of a request."""
         body = content if content is None or isinstance(content, bytes) else json.dumps(content).encode()
-        began_s = time.monotonic()
-        try:
+        self._sent_s = time.monotonic()
+        with self._closing_on_error():
             self._connection.request(method, path, body, headers or {})
+
+    def receive(self):
+        """The second half: waits for the answer."""
+        with self._closing_on_error():
             answer = self._connection.getresponse()
             found = {name.lower(): value for name, value in answer.getheaders()}
-            return Reply(answer.status, found, answer.read(), time.monotonic() - began_s)
+            return Reply(answer.status, found, answer.read(), time.monotonic() - self._sent_s)
+
+    @contextlib.contextmanager
+    def _closing_on_error(self):
+        try:
+            yield
         except BaseException:
             self._connection.close()
             raise
-
-    def send(self, method, path):
-        """Sends a request whose answer nobody reads."""
-        self._connection.request(method, path)
 
     def get(self, path, headers=None):
         return self.request("GET", path, None, headers)

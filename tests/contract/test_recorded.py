@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.agents import running_agent
-from tests.contract.replay import Replay
+from tests.contract.replay import Answer, Bindings, Replay, compare
 
 HERE = Path(__file__).parent
 SCENARIOS = sorted((HERE / "recorded").glob("*.json"))
@@ -41,3 +41,72 @@ def test_departures_are_of_steps_that_exist():
             steps.add(f"{path.stem}/{name}")
     assert set(DEPARTURES) - steps == set()
     assert all(len(reason) > 20 and reason.endswith(".") for reason in DEPARTURES.values())
+
+
+ID_A, ID_B = "11111111-2222-4333-8444-555555555555", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"
+
+
+def answer(body, status=200, form="json", **headers):
+    return Answer(status, {name.replace("_", "-"): value for name, value in headers.items()}, form, body)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "live", "grades"),
+    [
+        (answer({"a": [1, "x", None]}), answer({"a": [1, "x", None], "b": 2}), ""),
+        (answer({"a": 1}), answer({}), "h"),
+        (answer({"a": None}), answer({"a": []}), "h"),
+        (answer({"a": []}), answer({"a": {}}), "h"),
+        (answer({"a": 0}), answer({"a": False}), "h"),
+        (answer({"a": "1"}), answer({"a": 1}), "h"),
+        (answer([1, 2]), answer([2, 1]), "hh"),
+        (answer([1, 2]), answer([1]), "h"),
+        (answer({"ModifyIndex": 5}), answer({"ModifyIndex": 9}), ""),
+        (answer({"ModifyIndex": 5}), answer({"ModifyIndex": 0}), "h"),
+        (answer({"ID": ID_A, "Other": ID_A}), answer({"ID": ID_B, "Other": ID_B}), ""),
+        (answer({"ID": ID_A, "Other": ID_A}), answer({"ID": ID_B, "Other": ID_A}), "h"),
+        (
+            answer([{"ContentHash": "a"}, {"ContentHash": "a"}]),
+            answer([{"ContentHash": "x"}, {"ContentHash": "x"}]),
+            "",
+        ),
+        (
+            answer([{"ContentHash": "a"}, {"ContentHash": "a"}]),
+            answer([{"ContentHash": "x"}, {"ContentHash": "y"}]),
+            "h",
+        ),
+        (answer({"At": "2020-01-01T00:00:00Z"}), answer({"At": "2026-11-24T06:00:00Z"}), ""),
+        (answer({"At": "2020-01-01T00:00:00Z"}), answer({"At": "today"}), "h"),
+        (answer({"Output": "a"}), answer({"Output": "b"}), "s"),
+        (answer("a", 400, "text"), answer("b", 400, "text"), "s"),
+        (answer("a", 200, "text"), answer("b", 200, "text"), "h"),
+        (answer("a", 500, "text"), answer("b", 404, "text"), "s"),
+        (answer("a", 404, "text"), answer("b", 400, "text"), "h"),
+        (answer("", 200, "text"), answer("b", 500, "text"), "h"),
+        (
+            answer({}, content_type="application/json"),
+            answer({}, content_type="application/json; charset=utf-8"),
+            "",
+        ),
+        (answer({}, content_type="application/json"), answer({}, content_type="text/plain"), "h"),
+        (answer({}, x_consul_index="5"), answer({}, x_consul_index="7"), ""),
+        (answer({}, x_consul_index="5"), answer({}), "h"),
+        (answer({}, x_consul_knownleader="true"), answer({}), "s"),
+        (answer({}, date="now"), answer({}), ""),
+        (answer({}), answer("{}", form="text"), "h"),
+    ],
+)
+def test_the_replayer_sees_what_counts(recorded, live, grades):
+    """A difference is seen, and is hard or soft as the recordings' own description says."""
+    found = "".join("h" if each.is_hard else "s" for each in compare(recorded, live, Bindings()))
+    assert found == grades
+
+
+def test_the_replayer_compares_sets_and_leaves_out_what_it_is_told():
+    """`unordered` makes lists of objects sets, and `ignore` takes paths out."""
+    recorded, live = (
+        answer([{"ID": "a", "n": 1}, {"ID": "b", "n": 2}]),
+        answer([{"ID": "b", "n": 2}, {"ID": "a", "n": 3}]),
+    )
+    assert len(list(compare(recorded, live, Bindings(), unordered=True))) == 1
+    assert list(compare(recorded, live, Bindings(), unordered=True, ignore=("json.*.n",))) == []

@@ -334,7 +334,7 @@ PATH_CASES = {
         "/v1/agent/service/deregister/consul",
         None,
         403,
-        "can't be deregistered",
+        "registry's own",
     ),
     # The catalog
     "a node without name": ("PUT", CATALOG, {"Address": "10.0.0.1"}, 400, "Must provide node"),

@@ -197,6 +197,7 @@ class Watcher(threading.Thread):
         super().__init__(daemon=True)
         self._client = agent.client()
         self._view = view
+        self.is_asking = threading.Event()
         self.is_over = False
         self.returns = 0
         self.spurious = []
@@ -207,7 +208,10 @@ class Watcher(threading.Thread):
         with self._client as client:
             self.last = client.get(self._view)
             while not self.is_over:
-                reply = client.get(f"{self._view}{join}index={self.last.index}&wait=500ms")
+                client.send("GET", f"{self._view}{join}index={self.last.index}&wait=500ms")
+                self.is_asking.set()
+                reply = client.receive()
+                self.is_asking.clear()
                 is_early = reply.took_s < 0.45
                 self.returns += is_early
                 if is_early and reply.body == self.last.body:
@@ -227,8 +231,9 @@ def test_nobody_is_woken_for_nothing(agent, seed):
         watcher.start()
     with agent.client() as client:
         for _ in range(WRITES):
+            # Who misses two writes may see the second undo the first, and be told of a change that it can't see.
+            assert all(watcher.is_asking.wait(10) for watcher in watchers)
             write_at_random(agent, rng, client)
-            time.sleep(rng.random() * 0.004)  # lets the watchers in between the writes
     last = [agent.get(view) for view in VIEWS]
     for watcher, expected in zip(watchers, last, strict=True):
         eventually(lambda watcher=watcher, expected=expected: watcher.last.body == expected.body)

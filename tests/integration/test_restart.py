@@ -114,6 +114,19 @@ def test_a_waiting_query_is_answered_at_the_stop(tmp_path, number):
             assert (waiter.reply().status, waiter.reply().body) == (200, before.body)
 
 
+def test_a_signal_right_after_the_ready_file_is_heard(tmp_path):
+    """Whoever reads the ready file may stop the agent at once, and it ends cleanly all the same."""
+    ready_file = tmp_path / "ready"
+    for _ in range(3):
+        with subprocess.Popen(
+            Agent(tmp_path).command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            while not ready_file.exists():  # without a pause, to be quicker than the agent's next step
+                assert process.poll() is None
+            process.terminate()
+            assert process.wait(10) == 0
+
+
 def test_the_ready_file_is_there_while_it_answers(tmp_path):
     """The ready file is written at the start, and is gone after the stop."""
     with running_agent(tmp_path) as agent:
@@ -126,7 +139,7 @@ def test_the_ready_file_is_there_while_it_answers(tmp_path):
 
 
 def definitions(*names, **fields):
-    return {"services": [{"name": name, "check": {"ttl": "1h", "status": "passing"}, **fields} for name in names]}
+    return {"services": [{"name": name, "check": {"ttl": "1h"}, **fields} for name in names]}
 
 
 def reload(agent, *, expecting):
@@ -142,9 +155,10 @@ def test_sighup_makes_true_what_the_file_says_now(tmp_path):
         agent.register(Name="mine", Port=1, Check={"TTL": "1h"})
         before = agent.get("/v1/agent/services").json
         assert set(before) == {"stays", "changes", "goes", "mine"}
+        agent.put("/v1/agent/check/pass/service:changes")
         index = agent.get("/v1/health/service/stays").index
         config = definitions("stays", "comes")
-        config["services"].append({"name": "changes", "port": 99, "check": {"ttl": "1h", "status": "passing"}})
+        config["services"].append({"name": "changes", "port": 99, "check": {"ttl": "1h"}})
         agent.configure(config)
         reload(agent, expecting="reloaded: 3 services")
         after = agent.get("/v1/agent/services").json

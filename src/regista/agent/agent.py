@@ -126,10 +126,12 @@ class Agent:
             housekeeping = asyncio.create_task(self._keep_house(writer))
             ending.callback(housekeeping.cancel)
 
+            # Before it says so: whoever reads that it is ready may send a signal at once.
+            signals = _listen_for_signals()
             self._say_ready(catalog)
             if config.ready_file:
                 ending.callback(config.ready_file.unlink, missing_ok=True)
-            await self._serve_until_stopped(apply_definitions)
+            await self._serve_until_stopped(signals, apply_definitions)
 
     def _scheduler(
         self, catalog: Catalog, writer: CatalogWriter, node: Node, probes: Mapping[str, Probe]
@@ -209,11 +211,9 @@ class Agent:
         if config.ready_file:
             _write_whole(config.ready_file, msgspec.json.encode({"pid": os.getpid(), **self._listeners}) + b"\n")
 
-    async def _serve_until_stopped(self, apply_definitions: ApplyDefinitions) -> None:
-        loop = asyncio.get_running_loop()
-        signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, signals.put_nowait, number)
+    async def _serve_until_stopped(
+        self, signals: asyncio.Queue[signal.Signals], apply_definitions: ApplyDefinitions
+    ) -> None:
         while (number := await signals.get()) == signal.SIGHUP:
             await self._reload(apply_definitions)
         logger.info("%s: stopping; requests in flight are answered first", number.name)
@@ -242,6 +242,15 @@ class Agent:
                 )
             except RegistaError as error:
                 logger.warning("old tombstones are kept for now: %s", error)
+
+
+def _listen_for_signals() -> asyncio.Queue[signal.Signals]:
+    """The signals that this process is sent from now on, instead of ending it."""
+    loop = asyncio.get_running_loop()
+    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        loop.add_signal_handler(number, signals.put_nowait, number)
+    return signals
 
 
 def _raise_open_files_limit() -> None:

@@ -4,6 +4,17 @@ Pure: no I/O, no clock, no randomness; waiting is a plain callback here and a fu
 model, and no other room; the agent joins it to a store.
 """
 
+from regista.catalog.filters import (
+    AGENT_SERVICE_FIELDS,
+    CHECK_SERVICE_NODE_FIELDS,
+    HEALTH_CHECK_FIELDS,
+    NODE_FIELDS,
+    NODE_SERVICE_FIELDS,
+    SERVICE_NODE_FIELDS,
+    Filter,
+    parse_filter,
+)
+from regista.catalog.filters import Fields as FilterFields
 from regista.catalog.queries import Instance, Lookup, check_list, find_instances, node_list, service_tags
 from regista.catalog.replica import Catalog
 from regista.catalog.topics import CHECKS, NODES, SERVICES, node_topic, service_topic
@@ -25,11 +36,19 @@ from regista.catalog.writes import (
 )
 
 __all__ = [
+    "AGENT_SERVICE_FIELDS",
     "CHECKS",
+    "CHECK_SERVICE_NODE_FIELDS",
+    "HEALTH_CHECK_FIELDS",
     "NODES",
+    "NODE_FIELDS",
+    "NODE_SERVICE_FIELDS",
     "SERVICES",
+    "SERVICE_NODE_FIELDS",
     "Catalog",
     "CatalogEntry",
+    "Filter",
+    "FilterFields",
     "Instance",
     "Lookup",
     "Registration",
@@ -43,6 +62,7 @@ __all__ = [
     "managed_by",
     "node_list",
     "node_topic",
+    "parse_filter",
     "register_check",
     "register_in_catalog",
     "register_node",

@@ -6,7 +6,6 @@ acknowledged, and a row that does not is damage.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -26,8 +25,7 @@ from regista.model import (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class EncodedChange:
+class EncodedChange(msgspec.Struct, frozen=True, gc=False):
     """A change as the tables keep it; `value` is the record's JSON."""
 
     is_put: bool
@@ -36,8 +34,7 @@ class EncodedChange:
     value: bytes
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Encoded:
+class Encoded(msgspec.Struct, frozen=True, gc=False):
     """A transaction as the tables keep it.
 
     Attributes:

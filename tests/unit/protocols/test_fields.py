@@ -89,16 +89,15 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_any_value_is_read_or_refused(value):
-    """Whatever JSON holds, reading gives fields of the right types or a BadInput that names a field."""
+    """Whatever JSON holds, reading gives fields of the right types, or a BadInput and no other error."""
     try:
         found = f.read_object(value, FIELDS)
-    except BadInput as error:
-        assert error.field
-    else:
-        assert set(found) <= set(FIELDS)
-        assert isinstance(found.get("ID", ""), str)
-        assert 0 <= found.get("Port", 0) <= 65535
-        assert all(isinstance(tag, str) for tag in found.get("Tags", ()))
+    except BadInput:
+        return
+    assert set(found) <= set(FIELDS)
+    assert isinstance(found.get("ID", ""), str)
+    assert 0 <= found.get("Port", 0) <= 65535
+    assert all(isinstance(tag, str) for tag in found.get("Tags", ()))
 
 
 # ---- values ----

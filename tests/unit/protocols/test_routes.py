@@ -125,6 +125,12 @@ def test_a_redirection_leads_to_a_path_that_stands(path):
         assert not isinstance(again, Response) or again.status != 301
 
 
+def test_a_redirection_keeps_the_parameters():
+    """Whoever is sent on asks the same question there: `?passing` must not get lost on the way."""
+    request = Request("GET", "/v1//things", Parameters("passing&tag=a%20b"), {}, no_body)
+    assert dict(TABLE.find(request).headers)["Location"] == "/v1/things?passing&tag=a%20b"
+
+
 def test_one_method_on_one_path_has_one_handler():
     """Two handlers for the same is a mistake of the programmer's, found at the start."""
     with pytest.raises(AssertionError, match="GET /a has two handlers"):

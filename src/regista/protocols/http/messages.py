@@ -27,11 +27,16 @@ class BodyReader(Protocol):
 
 
 class Parameters:
-    """The query string's parameters, in order; names may repeat."""
+    """The query string's parameters, in order; names may repeat.
 
-    __slots__ = ("_values",)
+    Attributes:
+        text: the query string as it was sent.
+    """
+
+    __slots__ = ("_values", "text")
 
     def __init__(self, text: str = "") -> None:
+        self.text = text
         self._values: dict[str, list[str]] = {}
         if not text:
             return

@@ -48,7 +48,8 @@ class RouteTable:
         if "//" in path or "/." in path:
             clean = _clean(path)
             if clean != path:
-                return text_response(301, f"Moved to {clean}\n", (("Location", quote(clean)),))
+                query = f"?{request.parameters.text}" if request.parameters.text else ""
+                return text_response(301, f"Moved to {clean}\n", (("Location", quote(clean) + query),))
         methods = self._patterns.get(path)
         if methods is None or path.endswith("/"):
             methods = self._find_prefix(request)

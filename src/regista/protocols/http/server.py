@@ -11,7 +11,7 @@ import contextlib
 import gzip
 import logging
 import socket
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 from aiohttp import web
@@ -47,7 +47,8 @@ class _Connection(RequestHandler):
         server = self._manager
         assert isinstance(server, _Server)
         if len(server.connections) >= server.connections_max:
-            assert isinstance(transport, asyncio.Transport)
+            # An assertion would not do: uvloop's transports are no subclass of asyncio's.
+            transport = cast("asyncio.Transport", transport)
             text = (
                 f"http.connections_max is reached: {server.connections_max} connections are open. Try again in "
                 "5s, close idle ones, or raise http.connections_max in the agent's configuration.\n"
