@@ -28,7 +28,7 @@ LONG_CLASSES: dict[str, int] = {}
 """As `LONG_FUNCTIONS`."""
 
 BROAD_HANDLERS = {
-    "protocols/http/server.py": "a door's outermost handler",
+    "protocols/http/dispatch.py": "a door's outermost handler",
     "store/sqlite.py": "the writer thread hands an error to whoever asked for the job",
 }
 """Where anything may be caught, and why: a task's supervisor, a door's outermost handler, the end of a thread."""

@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
+import gc
 import logging
 import os
 import random
@@ -85,6 +86,8 @@ class Agent:
             catalog = Catalog()
             store = SqliteStore(config.data_dir, config.store, wall_clock=self._wall_clock)
             catalog.load(await store.open(catalog.apply))
+            gc.collect()
+            gc.freeze()  # What was loaded stays; the collector need not look at it again.
             ending.push_async_callback(store.close)
             writer = CatalogWriter(catalog, store, conflict_retries_max=config.registry.conflict_retries_max)
 
@@ -101,7 +104,7 @@ class Agent:
                 waiting_setting="http.waiting_max",
             )
             context = self._context(catalog, answers, writer, scheduler, node)
-            http = HttpServer(RouteTable(consul_routes(context)), config.http)
+            http = HttpServer(RouteTable(consul_routes(context)), config.http, wall_clock=self._wall_clock)
 
             # Addresses are taken before the records that name them are written, and answered only after.
             self._bind(http)

@@ -85,7 +85,7 @@ class _Waiting:
     def __init__(self, view: View, answer: Answer) -> None:
         self.view = view
         self.answer = answer
-        self.callers: set[asyncio.Future[None]] = set()
+        self.callers: set[asyncio.Future[bool]] = set()
         self.is_due = False
         self.stop: Callable[[], None] = lambda: None
 
@@ -142,26 +142,35 @@ class Answers:
         Raises:
             Overloaded: as many callers wait as may.
         """
-        answer = self.get(view)
+        answer = first = self.get(view)
         if answer.index > after_index or not self._is_open:
             return answer
+        deadline_s = asyncio.get_running_loop().time() + wait_s
+        # A change may be undone before its caller gets to run; then there is nothing new to tell.
+        while answer.digest == first.digest and self._is_open:
+            if not await self._wait_once(view, answer, deadline_s):
+                break
+            answer = self.get(view)
+        return self.get(view)
+
+    async def _wait_once(self, view: View, answer: Answer, deadline_s: float) -> bool:
+        """Returns at the next change of the view's bytes, or false at the deadline."""
+        loop = asyncio.get_running_loop()
         if self.waiting_count >= self._waiting_max:
             raise Overloaded(
                 self._waiting_setting, used=self.waiting_count, most=self._waiting_max, retry_after_s=5.0
             )
-        loop = asyncio.get_running_loop()
         waiting = self._join(view, answer)
-        caller: asyncio.Future[None] = loop.create_future()
+        caller: asyncio.Future[bool] = loop.create_future()
         waiting.callers.add(caller)
         self.waiting_count += 1
-        timer = loop.call_later(wait_s, _release, caller)
+        timer = loop.call_at(deadline_s, _release, caller, False)  # noqa: FBT003 - call_at takes positions only
         try:
-            await caller
+            return await caller
         finally:
             timer.cancel()
             self.waiting_count -= 1
             self._leave(waiting, caller)
-        return self.get(view)
 
     def close(self) -> None:
         """Answers everybody who waits, and lets nobody wait any more."""
@@ -199,9 +208,9 @@ class Answers:
             del self._waiting[waiting.view.key]
         callers, waiting.callers = waiting.callers, set()
         for caller in callers:
-            _release(caller)
+            _release(caller, True)
 
-    def _leave(self, waiting: _Waiting, caller: asyncio.Future[None]) -> None:
+    def _leave(self, waiting: _Waiting, caller: asyncio.Future[bool]) -> None:
         waiting.callers.discard(caller)
         if not waiting.callers and self._waiting.get(waiting.view.key) is waiting:
             waiting.stop()
@@ -222,6 +231,6 @@ class Answers:
             self._revisions.popitem(last=False)
 
 
-def _release(caller: asyncio.Future[None]) -> None:
+def _release(caller: asyncio.Future[bool], is_changed: bool) -> None:  # noqa: FBT001 - see call_at above
     if not caller.done():
-        caller.set_result(None)
+        caller.set_result(is_changed)

@@ -8,84 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gzip
-import logging
 import socket
-from typing import Any, cast
-from urllib.parse import unquote_to_bytes
+from collections.abc import Callable
 
-from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.web_protocol import RequestHandler
+from aiohttp import HttpVersion11, web
 
-from regista.model import BadInput, RegistaError, TooLarge
-from regista.protocols.http.errors import error_response
-from regista.protocols.http.messages import Parameters, Request, Response, text_response
+from regista.model import BadInput
+from regista.protocols.http.connection import Connection, ConnectionServer, body_too_large
+from regista.protocols.http.dispatch import Dispatcher, failure_response
+from regista.protocols.http.messages import BodyReader, Response
 from regista.protocols.http.routes import RouteTable
 from regista.protocols.http.settings import HttpSettings
+from regista.protocols.http.wire import DateHeader, accepts_gzip, all_headers
 
-logger = logging.getLogger(__name__)
-
-GZIP_BYTES_MIN = 1400
-"""Below one packet there is nothing to win. Source: Consul 1.9 (behaviour)."""
-
-_HEADERS_MAX = 128
 _BACKLOG = 2048
 
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\n"
-    b"X-Regista-Limit: http.connections_max\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
-)
-
-
-class _Connection(RequestHandler):
-    """aiohttp's protocol, refusing one connection too many."""
-
-    __slots__ = ()
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        server = self._manager
-        assert isinstance(server, _Server)
-        if len(server.connections) >= server.connections_max:
-            # An assertion would not do: uvloop's transports are no subclass of asyncio's.
-            transport = cast("asyncio.Transport", transport)
-            text = (
-                f"http.connections_max is reached: {server.connections_max} connections are open. Try again in "
-                "5s, close idle ones, or raise http.connections_max in the agent's configuration.\n"
-            ).encode()
-            transport.write(_FULL % (len(text), text))
-            transport.close()
-            self._manager = None  # makes connection_lost, which will follow, do nothing
-            self._force_close = True
-            return
-        super().connection_made(transport)
-
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Keeps what a client sent that is no HTTP from filling the log with tracebacks."""
-        error = kw.get("exc_info")
-        if isinstance(error, HttpProcessingError | web.RequestPayloadError):
-            logger.debug("a client sent what is not HTTP: %s", " ".join(str(error).split()))
-        else:
-            super().log_exception(*args, **kw)
-
-
-class _Server(web.Server):
-    """Makes a `_Connection` for each client."""
-
-    connections_max = 0
-    protocol_options: dict[str, float | int]
-
-    def __call__(self) -> RequestHandler:
-        return _Connection(self, loop=self._loop, access_log=None, **self.protocol_options)  # type: ignore[arg-type]  # plain numbers, by name
+_ABOUT_THE_CONNECTION = ("Expect", "Upgrade", "Transfer-Encoding")
+"""A head with one of these is understood anew each time."""
 
 
 class HttpServer:
-    """Serves the routes on any number of addresses."""
+    """Serves the routes on any number of addresses.
 
-    def __init__(self, routes: RouteTable, settings: HttpSettings) -> None:
-        self._routes = routes
+    Args:
+        wall_clock: seconds since the epoch, for the `Date` header.
+    """
+
+    def __init__(self, routes: RouteTable, settings: HttpSettings, *, wall_clock: Callable[[], float]) -> None:
+        self._dispatcher = Dispatcher(routes)
         self._settings = settings
-        self._server: _Server | None = None
+        self._date = DateHeader(wall_clock)
+        self._server: ConnectionServer | None = None
         self._sockets: list[socket.socket] = []
         self._listeners: list[asyncio.Server] = []
 
@@ -109,15 +62,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Begins to answer on every address that was bound."""
-        settings = self._settings
-        self._server = _Server(self._handle, handler_cancellation=True)
-        self._server.connections_max = settings.connections_max
-        self._server.protocol_options = {
-            "keepalive_timeout": settings.keep_alive_s,
-            "max_line_size": settings.head_bytes_max,
-            "max_field_size": settings.head_bytes_max,
-            "max_headers": _HEADERS_MAX,
-        }
+        self._server = ConnectionServer(self._handle, self._dispatcher, self._settings, self._date)
         loop = asyncio.get_running_loop()
         for listening in self._sockets:
             self._listeners.append(await loop.create_server(self._server, sock=listening, backlog=_BACKLOG))
@@ -140,77 +85,61 @@ class HttpServer:
         return len(self._server.connections) if self._server else 0
 
     async def _handle(self, carried: web.BaseRequest) -> web.StreamResponse:
+        """The long way: a request that aiohttp has parsed."""
         try:
             response = await self._respond(carried)
-        except (asyncio.CancelledError, ConnectionError):
-            raise
-        except RegistaError as error:
-            response = error_response(error)
-        except Exception:
-            logger.exception("%s %s failed", carried.method, carried.path)
-            response = text_response(
-                500, "Internal error: the agent's log has the details. Please report it; trying again may help."
-            )
+        except BadInput as error:
+            response = failure_response(error)
         return _carry(carried, response)
 
     async def _respond(self, carried: web.BaseRequest) -> Response:
-        request = self._decode(carried)
-        found = self._routes.find(request)
-        if isinstance(found, Response):
-            return found
-        outcome = found(request)
-        return outcome if isinstance(outcome, Response) else await outcome
-
-    def _decode(self, carried: web.BaseRequest) -> Request:
         target = carried.raw_path
         if not target.startswith("/"):
             # Absolute form, as sent to proxies (RFC 9112, 3.2.2).
             target = carried.rel_url.raw_path_qs
-        raw_path, _, query = target.partition("?")
+        content_length = carried.content_length or 0
+        head = self._dispatcher.understand(carried.method, target, carried.headers, content_length)
+        if isinstance(head, Response):
+            return head
+        outcome = self._dispatcher.call(head, _reader(carried), carried.remote or "")
+        response = outcome if isinstance(outcome, Response) else await outcome
+        connection = carried.protocol
+        assert isinstance(connection, Connection)
+        is_repeatable = (
+            carried.version == HttpVersion11
+            and carried.keep_alive
+            and carried.headers.get("Connection", "keep-alive").lower() == "keep-alive"
+            and not any(name in carried.headers for name in _ABOUT_THE_CONNECTION)
+        )
+        connection.finish_long_way(head, is_repeatable=is_repeatable)
+        return response
+
+
+def _reader(carried: web.BaseRequest) -> BodyReader:
+    """Reads a body as it arrives."""
+
+    async def read(bytes_max: int) -> bytes:
+        declared = carried.content_length
+        if declared is not None and declared > bytes_max:
+            raise body_too_large(bytes_max)
+        parts: list[bytes] = []
+        size = 0
         try:
-            path = unquote_to_bytes(raw_path).decode() if "%" in raw_path else raw_path
-        except UnicodeDecodeError as error:
-            raise BadInput("the path is not UTF-8 once its escapes are undone") from error
-        if not path.isprintable():
-            raise BadInput("the path has characters that can't be printed")
+            async for part in carried.content.iter_any():
+                size += len(part)
+                if size > bytes_max:
+                    raise body_too_large(bytes_max)
+                parts.append(part)
+        except web.RequestPayloadError as error:
+            raise BadInput(f"the body can't be read: {error}") from error
+        return b"".join(parts)
 
-        async def body(bytes_max: int) -> bytes:
-            return await _read(carried, bytes_max)
-
-        return Request(carried.method, path, Parameters(query), carried.headers, body, client=carried.remote or "")
-
-
-async def _read(carried: web.BaseRequest, bytes_max: int) -> bytes:
-    declared = carried.content_length
-    too_large = TooLarge(
-        f"the body is larger than {bytes_max} bytes; http.body_bytes_max in the agent's configuration "
-        "is the limit",
-        limit_bytes=bytes_max,
-    )
-    if declared is not None and declared > bytes_max:
-        raise too_large
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async for part in carried.content.iter_any():
-            size += len(part)
-            if size > bytes_max:
-                raise too_large
-            parts.append(part)
-    except web.RequestPayloadError as error:
-        raise BadInput(f"the body can't be read: {error}") from error
-    return b"".join(parts)
+    return read
 
 
 def _carry(carried: web.BaseRequest, response: Response) -> web.Response:
-    """The response in aiohttp's form, compressed if that is wanted and worth it."""
-    body = response.body
-    headers = [("Vary", "Accept-Encoding"), ("Server", "Regista"), *response.headers]
-    if response.content_type:
-        headers.append(("Content-Type", response.content_type))
-    if len(body) >= GZIP_BYTES_MIN and _accepts_gzip(carried.headers.get("Accept-Encoding", "")):
-        body = response.gzipped() if response.gzipped else gzip.compress(body, compresslevel=1, mtime=0)
-        headers.append(("Content-Encoding", "gzip"))
+    """The response in aiohttp's form."""
+    headers, body = all_headers(response, accepts_gzip=accepts_gzip(carried.headers.get("Accept-Encoding", "")))
     sent = web.Response(body=body, status=response.status)
     if not response.content_type:
         # aiohttp would call it application/octet-stream.
@@ -219,13 +148,3 @@ def _carry(carried: web.BaseRequest, response: Response) -> web.Response:
     for name, value in headers:
         sent.headers[name] = value
     return sent
-
-
-def _accepts_gzip(header: str) -> bool:
-    """Whether the client takes gzip (RFC 9110, 12.5.3); `gzip;q=0` is a refusal."""
-    for part in header.split(","):
-        coding, _, parameters = part.partition(";")
-        if coding.strip().lower() in ("gzip", "*"):
-            weight = parameters.replace(" ", "").lower()
-            return not (weight.startswith("q=0") and not weight.strip("q=0."))
-    return False
