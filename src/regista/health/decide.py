@@ -5,11 +5,12 @@ No I/O, no clock, no randomness: moments and rolls of the dice come in as argume
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import math
 from collections.abc import Iterable
 from typing import Final, Literal
+
+import msgspec
 
 from regista.model import CRITICAL, PASSING, WARNING, CheckDefinition, Status, format_duration
 
@@ -32,8 +33,7 @@ _PLAIN_SECONDS_MOST_S = 120.0
 """People write `90s` and read it easily; from here on the form of Go (`2m0s`, `72h0m0s`) is easier."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Hysteresis:
+class Hysteresis(msgspec.Struct, frozen=True, gc=False):
     """How many results in a row went one way."""
 
     successes: int

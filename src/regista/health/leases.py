@@ -6,9 +6,10 @@ looks at the lease once more: a renewal that arrived while the write waited for 
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable
+
+import msgspec
 
 from regista.catalog import Catalog, deregister_service
 from regista.health.counters import Counters
@@ -20,8 +21,7 @@ from regista.model import Entry, Service, Transaction
 logger = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Lease:
+class _Lease(msgspec.Struct, frozen=True, eq=False, gc=False):
     create_index: int
     incarnation: str
     ttl_s: float

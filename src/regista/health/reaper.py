@@ -6,9 +6,10 @@ nobody watched while it was down.
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable
+
+import msgspec
 
 from regista.catalog import Catalog, deregister_service
 from regista.health.counters import Counters
@@ -20,8 +21,7 @@ from regista.model import CRITICAL, Check, Entry, Transaction
 logger = logging.getLogger(__name__)
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
-class _Critical:
+class _Critical(msgspec.Struct, frozen=True, eq=False, gc=False):
     """An uninterrupted time in critical."""
 
     service_key: str

@@ -129,6 +129,7 @@ class Scheduler:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_s = math.inf
+        self._is_timer_due = False
 
     # ---- life ----
 
@@ -214,7 +215,10 @@ class Scheduler:
                 self._aliases.note(changed_node_key)
                 if changed_node_key == node_key:
                     self._follow(record, now_s)
-        self._set_timer(self._next_s(now_s) + self.listening.stalled_s)
+        if self._loop is not None and not self._is_timer_due:
+            # Once for all the batches that arrive together.
+            self._is_timer_due = True
+            self._loop.call_soon(self._look_ahead)
 
     def _follow(self, record: Check | Service, now_s: float) -> None:
         if isinstance(record, Check):
@@ -289,6 +293,11 @@ class Scheduler:
         """When something is due next, in listening time; at most a heartbeat away."""
         moments = (part.next_s() for part in self._parts)
         return min((now_s + _HEARTBEAT_S, *(moment for moment in moments if moment is not None)))
+
+    def _look_ahead(self) -> None:
+        """Has the timer come earlier if a change calls for it."""
+        self._is_timer_due = False
+        self._set_timer(self._next_s(self.listening.now_s()) + self.listening.stalled_s)
 
     def _on_timer(self) -> None:
         self._timer_s = math.inf

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable
+
+import msgspec
 
 from regista.catalog import Catalog, set_check_status
 from regista.health.counters import Counters
@@ -17,8 +18,7 @@ logger = logging.getLogger(__name__)
 _LOG_OUTPUT_CHARACTERS_MAX = 200
 
 
-@dataclasses.dataclass(slots=True, eq=False)
-class WatchedCheck:
+class WatchedCheck(msgspec.Struct, eq=False, gc=False):
     """A check that is run here, in one life and with one definition; another of either is another object.
 
     Attributes:

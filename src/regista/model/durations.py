@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 _UNITS_NS = {
@@ -23,6 +24,7 @@ _DIGITS_MAX = 19
 """`_MOST_NS` has as many. Longer numbers are refused, and longer fractions cut, without being read."""
 
 
+@functools.lru_cache(maxsize=1024)  # a fleet writes the same few durations again and again
 def parse_duration_s(text: str) -> float:
     """Seconds in a duration such as `10s`, `1m30s`, `1.5h` or `250ms`; the empty text is not one.
 

@@ -1,7 +1,7 @@
 """What can be registered. A record is immutable; a change is a new record under the same kind and key.
 
-No record can be part of a cycle, so the garbage collector need not look at any (`gc=False`): with a hundred thousand
-instances a full collection would stop the agent for a tenth of a second.
+No record can be part of a cycle, so the garbage collector need not look at any (`gc=False`): with a hundred
+thousand instances a full collection would stop the agent for a tenth of a second.
 
 Records are shared between threads, answers and subscribers, so nobody may change one, nor a mapping inside it.
 Names are kept as they were spelled; keys are lower-cased, because Consul's catalog matches node names, service
@@ -10,6 +10,7 @@ ids and check ids without regard to case.
 
 from __future__ import annotations
 
+import functools
 from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
@@ -199,10 +200,12 @@ def node_item_key(node: str, item_id: str) -> str:
 
     Only the node is escaped, so the first `/` ends it whatever the id holds.
     """
-    node = node.lower()
-    if "%" in node or "/" in node:
-        node = node.replace("%", "%25").replace("/", "%2f")
-    return f"{node}/{item_id.lower()}"
+    return _node_prefix(node) + item_id.lower()
+
+
+@functools.lru_cache(maxsize=4096)  # every record's key begins with one of few nodes
+def _node_prefix(node: str) -> str:
+    return node.lower().replace("%", "%25").replace("/", "%2f") + "/"
 
 
 def tombstone_key(node: str, item_id: str, incarnation: str) -> str:

@@ -61,20 +61,23 @@ def encode_transaction(transaction: Transaction) -> Encoded:
         BadInput: it could not be read back: a text that is no Unicode, a number out of range, a value of a type
             that its field does not have.
     """
+    changes: list[EncodedChange] = []
+    log_parts: list[bytes] = []
     try:
-        changes = tuple(_encode_change(change) for change in transaction.changes)
+        for change in transaction.changes:
+            encoded = _encode_change(change)
+            changes.append(encoded)
+            kind = encoded.kind.encode()
+            if isinstance(change, Put) and change.replaces is not None:
+                log_parts.append(b'["was","%b",%b]' % (kind, encode_record(change.replaces)))
+            log_parts.append(b'["%b","%b",%b]' % (b"put" if encoded.is_put else b"delete", kind, encoded.value))
         conditions = tuple((each.kind, stored_key(each.key), each.modify_index) for each in transaction.conditions)
         msgspec.json.encode(conditions)
-        parts = [
-            part
-            for change, encoded in zip(transaction.changes, changes, strict=True)
-            for part in _log_parts(change, encoded)
-        ]
     except (msgspec.MsgspecError, UnicodeEncodeError, OverflowError, TypeError) as error:
         raise BadInput(
             f"the record can't be kept: {error}. Send text in UTF-8 and values of the fields' types."
         ) from error
-    return Encoded(changes, conditions, b"[%b]" % b",".join(parts))
+    return Encoded(tuple(changes), conditions, b"[%b]" % b",".join(log_parts))
 
 
 def fold(batches: Sequence[tuple[Batch, Encoded]]) -> tuple[list[Any], list[Any], list[Any]]:
@@ -144,10 +147,3 @@ def _encode_change(change: Change) -> EncodedChange:
         # A record that was built with wrong types encodes well, and would keep the store from opening ever again.
         decode_record(record.kind, value)
     return EncodedChange(isinstance(change, Put), record.kind, stored_key(record.key), value)
-
-
-def _log_parts(change: Change, encoded: EncodedChange) -> Iterator[bytes]:
-    kind = encoded.kind.encode()
-    if isinstance(change, Put) and change.replaces is not None:
-        yield b'["was","%b",%b]' % (kind, encode_record(change.replaces))
-    yield b'["%b","%b",%b]' % (b"put" if encoded.is_put else b"delete", kind, encoded.value)

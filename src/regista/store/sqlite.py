@@ -23,7 +23,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -41,10 +41,10 @@ from regista.model import (
     setting,
 )
 from regista.store import schema
+from regista.store.loading import read_log, read_snapshot
 from regista.store.lock import DirectoryLock
 from regista.store.retention import LogRetention, row_room_bytes
-from regista.store.rows import Encoded, decode_changes, decode_entry, encode_transaction, fold
-from regista.store.sharing import Sharing
+from regista.store.rows import Encoded, encode_transaction, fold
 
 if TYPE_CHECKING:
     from regista.store import BatchListener
@@ -190,7 +190,7 @@ class SqliteStore:
                 raise Compacted(floor_index=self._floor_index)
             with schema.reading(self._path):
                 assert self._connection is not None
-                return list(_read_log(self._connection, after_index))
+                return list(read_log(self._connection, after_index))
 
         return await self._in_writer(read)
 
@@ -220,20 +220,10 @@ class SqliteStore:
 
     def _read_snapshot(self, connection: sqlite3.Connection) -> Snapshot:
         with schema.reading(self._path):
-            self._index, self._floor_index = connection.execute(
-                "SELECT last_index, floor_index FROM state"
-            ).fetchone()
-            sharing = Sharing()
-            entries = [
-                sharing.share(decode_entry(*row))
-                for row in connection.execute("SELECT kind, key, create_index, modify_index, value FROM record")
-            ]
-            recent = list(_read_log(connection, self._floor_index))
-            newest = max((entry.modify_index for entry in entries), default=0)
-            if not max(newest, self._floor_index) <= self._index:
-                raise ValueError(f"index {self._index} is behind its own records")
+            snapshot = read_snapshot(connection)
             self._retention.load(connection)
-        return Snapshot(self._index, self._floor_index, entries, recent)
+        self._index, self._floor_index = snapshot.index, snapshot.floor_index
+        return snapshot
 
     def _let_go(self) -> None:
         if self._connection is not None:
@@ -420,12 +410,6 @@ class SqliteStore:
 @functools.lru_cache(maxsize=_ROWS_AT_ONCE)
 def _places(rows: int, columns: int) -> str:
     return ", ".join([f"({', '.join('?' * columns)})"] * rows)
-
-
-def _read_log(connection: sqlite3.Connection, after_index: int) -> Iterator[Batch]:
-    rows = connection.execute("SELECT idx, at_s, changes FROM log WHERE idx > ? ORDER BY idx", (after_index,))
-    for index, at_s, changes in rows:
-        yield Batch(index, at_s, decode_changes(changes))
 
 
 def _settle(done: asyncio.Future[Any], outcome: Any) -> None:

@@ -5,8 +5,9 @@ Source: Consul 1.9 (behaviour), agent/service/register; the instance TTL and inc
 
 from __future__ import annotations
 
-import ipaddress
+import contextlib
 import re
+import socket
 from collections.abc import Mapping
 from typing import Any
 
@@ -201,7 +202,8 @@ def _tagged_addresses(found: Mapping[str, Any]) -> dict[str, ServiceAddress] | N
 
 def _ip_version(address: str) -> int:
     """4 or 6 for a literal address, 0 for a name or nothing."""
-    try:
-        return ipaddress.ip_address(address).version
-    except ValueError:
-        return 0
+    for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
+        with contextlib.suppress(OSError, ValueError):
+            socket.inet_pton(family, address)
+            return version
+    return 0

@@ -164,7 +164,7 @@ class Answers:
         caller: asyncio.Future[bool] = loop.create_future()
         waiting.callers.add(caller)
         self.waiting_count += 1
-        timer = loop.call_at(deadline_s, _release, caller, False)  # noqa: FBT003 - call_at takes positions only
+        timer = loop.call_at(deadline_s, _release, caller, False)
         try:
             return await caller
         finally:

@@ -100,14 +100,29 @@ class Connection(RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Takes what the client sent the short way or the long."""
-        if self._answering is not None:
+        if self._answering is not None or self._held:
             self._hold(data)
         elif not self._is_between:
             self._fed_bytes += len(data)
             super().data_received(data)
-        elif not self._is_idle() or not self._take_short_way(data):
+        elif self._waiter is None and data:
+            # aiohttp has answered and comes back to wait for more in the next turn of the loop.
+            self._hold(data)
+            self._loop.call_soon(self._take_up_held)
+        else:
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        if not self._is_idle() or not self._take_short_way(data):
             self._begin_long_way(data)
             super().data_received(data)
+
+    def _take_up_held(self) -> None:
+        held, self._held = self._held, b""
+        if len(held) >= _HELD_BYTES_MAX:
+            self._resume_transport_reading()
+        if held and self.transport is not None:
+            self._take(held)
 
     def _is_idle(self) -> bool:
         """Whether nothing is under way: aiohttp waits for a request, and the client takes what it is sent."""
@@ -139,7 +154,7 @@ class Connection(RequestHandler):
 
     async def _answer(self, outcome: Awaitable[Response], head: Head) -> None:
         try:
-            response = await outcome
+            response = await self._server.dispatcher.settled(outcome, head)
         except ConnectionError:
             self.force_close()
             return
@@ -150,11 +165,8 @@ class Connection(RequestHandler):
         self._write(response, head)
         if self._close:
             super().close()
-        elif self._held:
-            held, self._held = self._held, b""
-            if len(held) >= _HELD_BYTES_MAX:
-                self._resume_transport_reading()
-            self.data_received(held)
+        else:
+            self._take_up_held()
 
     def _write(self, response: Response, head: Head) -> None:
         assert self.transport is not None

@@ -93,14 +93,14 @@ class Dispatcher:
             self.known.popitem(last=False)
 
     def call(self, head: Head, body: BodyReader, client: str) -> Response | Awaitable[Response]:
-        """The response, or what waits for it; neither raises what a handler raises."""
+        """The response, or what is to be awaited with `settled`; does not raise what a handler raises."""
         try:
-            outcome = head.handler(head.request(body, client))
+            return head.handler(head.request(body, client))
         except Exception as error:  # noqa: BLE001 - the door's outermost handler, with the one below
             return failure_response(error, head)
-        return outcome if isinstance(outcome, Response) else self._await(outcome, head)
 
-    async def _await(self, outcome: Awaitable[Response], head: Head) -> Response:
+    async def settled(self, outcome: Awaitable[Response], head: Head) -> Response:
+        """The response that a handler takes time for, or the one for what it raises."""
         try:
             return await outcome
         except Exception as error:  # noqa: BLE001 - the door's outermost handler

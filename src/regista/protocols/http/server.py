@@ -102,7 +102,7 @@ class HttpServer:
         if isinstance(head, Response):
             return head
         outcome = self._dispatcher.call(head, _reader(carried), carried.remote or "")
-        response = outcome if isinstance(outcome, Response) else await outcome
+        response = outcome if isinstance(outcome, Response) else await self._dispatcher.settled(outcome, head)
         connection = carried.protocol
         assert isinstance(connection, Connection)
         is_repeatable = (
