@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from regista.catalog import deregister_check, register_check
+from regista.catalog import HEALTH_CHECK_FIELDS, deregister_check, register_check
 from regista.model import CRITICAL, PASSING, WARNING, Status
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.decode_check import read_check, read_status
 from regista.protocols.consul.encode import agent_check
+from regista.protocols.consul.parameters import FILTER, LOCAL_READ, NOTE, NS
 from regista.protocols.consul.reads import json_response, read_options, refuse_namespaces, required_argument
-from regista.protocols.http import Request, Response, decode_json
+from regista.protocols.http import Request, Response, Route, decode_json
 
 _ID_MISSING = "CheckID missing: give the id after the last slash of the path"
 
@@ -26,6 +27,63 @@ class AgentChecks:
         self.passing = self._report(PASSING)
         self.warning = self._report(WARNING)
         self.critical = self._report(CRITICAL)
+
+    def routes(self) -> tuple[Route, ...]:
+        """The paths answered here."""
+        return (
+            Route(
+                "GET",
+                "/v1/agent/checks",
+                self.checks,
+                "The checks of this agent's node, by id",
+                parameters=(*LOCAL_READ, FILTER),
+                access="node:read",
+            ),
+            Route(
+                "PUT",
+                "/v1/agent/check/register",
+                self.register,
+                "Registers a check on this agent's node",
+                parameters=(NS,),
+                access="service:write",
+                body="json",
+            ),
+            Route(
+                "PUT",
+                "/v1/agent/check/deregister/",
+                self.deregister,
+                "Deregisters a check",
+                argument="check_id",
+                parameters=(NS,),
+                access="service:write",
+            ),
+            *(
+                Route(
+                    "PUT",
+                    f"/v1/agent/check/{verb}/",
+                    handler,
+                    f"Reports a TTL check as {status}",
+                    argument="check_id",
+                    parameters=(NS, NOTE),
+                    access="service:write",
+                )
+                for verb, status, handler in (
+                    ("pass", "passing", self.passing),
+                    ("warn", "warning", self.warning),
+                    ("fail", "critical", self.critical),
+                )
+            ),
+            Route(
+                "PUT",
+                "/v1/agent/check/update/",
+                self.update,
+                "Reports a TTL check's status and output",
+                argument="check_id",
+                parameters=(NS,),
+                access="service:write",
+                body="json",
+            ),
+        )
 
     async def register(self, request: Request) -> Response:
         """PUT agent/check/register: an empty 200."""
@@ -57,14 +115,17 @@ class AgentChecks:
     def checks(self, request: Request) -> Response:
         """GET agent/checks: the checks of this node by id, but for the server's own."""
         context = self._context
-        read_options(request, context)
+        options = read_options(request, context, HEALTH_CHECK_FIELDS)
         on_node = context.catalog.check_indexes.by_node.get(context.identity.node_name.lower(), {})
         found = {
             entry.record.id: agent_check(context.catalog, entry)
             for entry in on_node.values()
             if entry.record.manager != "server"
         }
-        return json_response(request, dict(sorted(found.items())))
+        wanted = {
+            each: shape for each, shape in sorted(found.items()) if not options.keeps or options.keeps(shape)
+        }
+        return json_response(request, wanted)
 
     def _report(self, status: Status) -> Callable[[Request], Awaitable[Response]]:
         """The handler of agent/check/pass, warn or fail: an empty 200."""

@@ -6,8 +6,9 @@ Source: Consul 1.9 (behaviour); `Config.Version` is that of the Consul API that 
 from __future__ import annotations
 
 from regista.protocols.consul.context import Context
+from regista.protocols.consul.parameters import DC, LOCAL_READ, PRETTY
 from regista.protocols.consul.reads import json_response, read_options
-from regista.protocols.http import Request, Response
+from regista.protocols.http import Request, Response, Route
 
 CONSUL_VERSION = "1.9.0"
 """What clients gate their features by."""
@@ -28,6 +29,15 @@ class AgentSelf:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    def routes(self) -> tuple[Route, ...]:
+        """The paths answered here."""
+        return (
+            Route(
+                "GET", "/v1/agent/self", self.self, "What the agent is", parameters=LOCAL_READ, access="agent:read"
+            ),
+            Route("GET", "/v1/status/leader", self.leader, "Where the server answers", parameters=(DC, PRETTY)),
+        )
 
     def self(self, request: Request) -> Response:
         """GET agent/self: the agent's identity and what it is doing."""

@@ -8,11 +8,19 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Any
 
-from regista.catalog import Registration, check_incarnation, deregister_service, node_topic, register_service
+from regista.catalog import (
+    AGENT_SERVICE_FIELDS,
+    Registration,
+    check_incarnation,
+    deregister_service,
+    node_topic,
+    register_service,
+)
 from regista.model import NotFound, Service, StaleIncarnation, format_duration, node_item_key
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.decode import read_service
 from regista.protocols.consul.encode import agent_service, content_hash, registration_hash
+from regista.protocols.consul.parameters import FILTER, HASH, INCARNATION, LOCAL_READ, NS, PRETTY, WAIT
 from regista.protocols.consul.reads import (
     JSON,
     json_response,
@@ -20,7 +28,17 @@ from regista.protocols.consul.reads import (
     refuse_namespaces,
     required_argument,
 )
-from regista.protocols.http import Headers, Request, Response, View, decode_json, encode_json, text_response
+from regista.protocols.http import (
+    Headers,
+    Parameter,
+    Request,
+    Response,
+    Route,
+    View,
+    decode_json,
+    encode_json,
+    text_response,
+)
 
 
 class AgentServices:
@@ -28,6 +46,61 @@ class AgentServices:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    def routes(self) -> tuple[Route, ...]:
+        """The paths answered here."""
+        return (
+            Route(
+                "GET",
+                "/v1/agent/services",
+                self.services,
+                "The instances of this agent's node, by id",
+                parameters=(*LOCAL_READ, FILTER),
+                access="service:read",
+            ),
+            Route(
+                "GET",
+                "/v1/agent/service/",
+                self.service,
+                "One instance of this agent's node",
+                argument="service_id",
+                parameters=(*LOCAL_READ, HASH, WAIT),
+                access="service:read",
+            ),
+            Route(
+                "PUT",
+                "/v1/agent/service/register",
+                self.register,
+                "Registers an instance with its checks on this agent's node",
+                parameters=(
+                    NS,
+                    Parameter("replace-existing-checks", "Drops checks that are not named.", "boolean"),
+                ),
+                access="service:write",
+                body="json",
+            ),
+            *(
+                Route(
+                    method,
+                    "/v1/agent/service/deregister/",
+                    self.deregister,
+                    "Deregisters an instance with its checks",
+                    argument="service_id",
+                    parameters=(NS, INCARNATION),
+                    access="service:write",
+                )
+                for method in ("PUT", "DELETE")
+            ),
+            Route(
+                "PUT",
+                "/v1/agent/service/renew/",
+                self.renew,
+                "Renews the TTL of an instance; nothing is written",
+                argument="service_id",
+                parameters=(PRETTY, INCARNATION, HASH),
+                access="service:write",
+            ),
+        )
 
     async def register(self, request: Request) -> Response:
         """PUT agent/service/register: an empty 200, with the incarnation and hash that a renewal can name."""
@@ -104,14 +177,17 @@ class AgentServices:
     def services(self, request: Request) -> Response:
         """GET agent/services: the instances of this node by id, but for the server's own."""
         context = self._context
-        read_options(request, context)
+        options = read_options(request, context, AGENT_SERVICE_FIELDS)
         on_node = context.catalog.service_indexes.by_node.get(context.identity.node_name.lower(), {})
         found = {
             entry.record.id: agent_service(entry, context.identity.datacenter)
             for entry in on_node.values()
             if entry.record.manager != "server"
         }
-        return json_response(request, dict(sorted(found.items())))
+        wanted = {
+            each: shape for each, shape in sorted(found.items()) if not options.keeps or options.keeps(shape)
+        }
+        return json_response(request, wanted)
 
     def service(self, request: Request) -> Response | Awaitable[Response]:
         """GET agent/service/{id}: one instance; with `hash`, waits until its content is another."""

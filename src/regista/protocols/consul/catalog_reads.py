@@ -9,7 +9,11 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from regista.catalog import (
+    CHECK_SERVICE_NODE_FIELDS,
     CHECKS,
+    HEALTH_CHECK_FIELDS,
+    NODE_FIELDS,
+    NODE_SERVICE_FIELDS,
     NODES,
     SERVICES,
     Lookup,
@@ -29,17 +33,19 @@ from regista.protocols.consul.encode import (
     node_object,
     node_service,
 )
+from regista.protocols.consul.parameters import FILTER, LISTS, META, NODE_META, PASSING, PRETTY, READ, TAG
 from regista.protocols.consul.reads import (
     ReadOptions,
     answer_view,
     index_headers,
     json_response,
+    kept,
     pairs,
     read_options,
     required_argument,
     wants_passing,
 )
-from regista.protocols.http import Request, Response, error_response
+from regista.protocols.http import Request, Response, Route, error_response
 
 Answering = Response | Awaitable[Response]
 
@@ -54,6 +60,93 @@ class CatalogReads:
         self._catalog = context.catalog
         self._datacenter = context.identity.datacenter
 
+    def routes(self) -> tuple[Route, ...]:
+        """The paths answered here."""
+        return (*self._catalog_routes(), *self._health_routes())
+
+    def _catalog_routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                "GET", "/v1/catalog/datacenters", self.datacenters, "The known datacenters", parameters=(PRETTY,)
+            ),
+            Route("GET", "/v1/catalog/nodes", self.nodes, "The nodes", parameters=LISTS, access="node:read"),
+            Route(
+                "GET",
+                "/v1/catalog/services",
+                self.services,
+                "The names of all services, with their tags",
+                parameters=(*READ, NODE_META),
+                access="service:read",
+            ),
+            Route(
+                "GET",
+                "/v1/catalog/service/",
+                self.service,
+                "The instances of a service, without their health",
+                argument="service",
+                parameters=(*LISTS, TAG, META),
+                access="service:read",
+            ),
+            Route(
+                "GET",
+                "/v1/catalog/node/",
+                self.node,
+                "A node and its services, by id",
+                argument="node",
+                parameters=(*READ, FILTER),
+                access="node:read",
+            ),
+            Route(
+                "GET",
+                "/v1/catalog/node-services/",
+                self.node_services,
+                "A node and its services, as a list",
+                argument="node",
+                parameters=(*READ, FILTER),
+                access="node:read",
+            ),
+        )
+
+    def _health_routes(self) -> tuple[Route, ...]:
+        return (
+            Route(
+                "GET",
+                "/v1/health/service/",
+                self.health_service,
+                "The instances of a service, with their health",
+                argument="service",
+                parameters=(*LISTS, PASSING, TAG, META),
+                access="service:read",
+            ),
+            Route(
+                "GET",
+                "/v1/health/checks/",
+                self.health_checks,
+                "The checks of a service's instances",
+                argument="service",
+                parameters=LISTS,
+                access="service:read",
+            ),
+            Route(
+                "GET",
+                "/v1/health/node/",
+                self.health_node,
+                "The checks on a node",
+                argument="node",
+                parameters=(*READ, FILTER),
+                access="node:read",
+            ),
+            Route(
+                "GET",
+                "/v1/health/state/",
+                self.health_state,
+                "The checks in a status",
+                argument="status",
+                parameters=LISTS,
+                access="node:read",
+            ),
+        )
+
     # ---- /v1/catalog ----
 
     def datacenters(self, request: Request) -> Response:
@@ -62,11 +155,11 @@ class CatalogReads:
 
     def nodes(self, request: Request) -> Answering:
         """GET catalog/nodes."""
-        options = read_options(request, self._context)
+        options = read_options(request, self._context, NODE_FIELDS)
 
         def find() -> Any:
             entries = node_list(self._catalog, meta=options.node_meta, near=options.near)
-            return [node_object(entry, self._datacenter) for entry in entries]
+            return kept(options, (node_object(entry, self._datacenter) for entry in entries))
 
         return answer_view(request, self._context, options, topics=(NODES,), find=find)
 
@@ -85,13 +178,12 @@ class CatalogReads:
     def service(self, request: Request) -> Answering:
         """GET catalog/service/{name}: the instances, without their health."""
         required_argument(request, "Missing service name")
-        options = read_options(request, self._context)
+        options = read_options(request, self._context, SERVICE_NODE_FIELDS)
         lookup = self._lookup(request, options)
 
         def find() -> Any:
-            return [
-                catalog_service(instance, self._datacenter) for instance in find_instances(self._catalog, lookup)
-            ]
+            found = find_instances(self._catalog, lookup)
+            return kept(options, (catalog_service(instance, self._datacenter) for instance in found))
 
         return self._answer_service(request, options, lookup, find)
 
@@ -120,7 +212,7 @@ class CatalogReads:
     def health_service(self, request: Request) -> Answering:
         """GET health/service/{name}: the instances with their nodes and checks."""
         required_argument(request, "Missing service name")
-        options = read_options(request, self._context)
+        options = read_options(request, self._context, CHECK_SERVICE_NODE_FIELDS)
         try:
             passing_only = wants_passing(request)
         except BadInput as error:
@@ -130,10 +222,8 @@ class CatalogReads:
         lookup = self._lookup(request, options, passing_only=passing_only)
 
         def find() -> Any:
-            return [
-                health_entry(self._catalog, instance, self._datacenter)
-                for instance in find_instances(self._catalog, lookup)
-            ]
+            found = find_instances(self._catalog, lookup)
+            return kept(options, (health_entry(self._catalog, instance, self._datacenter) for instance in found))
 
         return self._answer_service(request, options, lookup, find)
 
@@ -184,11 +274,11 @@ class CatalogReads:
         )
 
     def _answer_checks(self, request: Request, checks: Callable[[], Any], topics: tuple[str, ...]) -> Answering:
-        options = read_options(request, self._context)
+        options = read_options(request, self._context, HEALTH_CHECK_FIELDS)
 
         def find() -> Any:
             entries = check_list(self._catalog, checks(), node_meta=options.node_meta, near=options.near)
-            return [health_check(self._catalog, entry) for entry in entries]
+            return kept(options, (health_check(self._catalog, entry) for entry in entries))
 
         if options.node_meta:
             topics = (*topics, NODES)
@@ -198,14 +288,14 @@ class CatalogReads:
         self, request: Request, shape: Callable[[Entry[Node] | None, list[dict[str, Any]]], Any]
     ) -> Answering:
         wanted = required_argument(request, "Missing node name")
-        options = read_options(request, self._context)
+        options = read_options(request, self._context, NODE_SERVICE_FIELDS)
         known = self._find_node(wanted)
 
         def find() -> Any:
             node = self._find_node(wanted)
             key = node.record.key if node else ""
             services = self._catalog.service_indexes.by_node.get(key, {})
-            return shape(node, [node_service(services[each]) for each in sorted(services)])
+            return shape(node, kept(options, (node_service(services[each]) for each in sorted(services))))
 
         # Asked for by id, an unknown node can only be noticed among all nodes.
         topics = (node_topic(known.record.name if known else wanted), *(() if known else (NODES,)))

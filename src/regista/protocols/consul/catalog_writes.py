@@ -33,8 +33,9 @@ from regista.protocols.consul.fields import (
     read_object,
     text,
 )
+from regista.protocols.consul.parameters import NS, PRETTY
 from regista.protocols.consul.reads import check_datacenter, json_response, refuse_namespaces
-from regista.protocols.http import Request, Response, decode_json
+from regista.protocols.http import Request, Response, Route, decode_json
 
 _SERVICE_FIELDS: Fields = {
     "ID": name,
@@ -100,6 +101,29 @@ class CatalogWrites:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+
+    def routes(self) -> tuple[Route, ...]:
+        """The paths answered here."""
+        return (
+            Route(
+                "PUT",
+                "/v1/catalog/register",
+                self.register,
+                "Writes a node, an instance and checks that no agent keeps",
+                parameters=(NS, PRETTY),
+                access="node:write",
+                body="json",
+            ),
+            Route(
+                "PUT",
+                "/v1/catalog/deregister",
+                self.deregister,
+                "Deregisters a node, an instance or a check",
+                parameters=(NS, PRETTY),
+                access="node:write",
+                body="json",
+            ),
+        )
 
     async def register(self, request: Request) -> Response:
         """PUT catalog/register: `true` once all of it is written."""

@@ -6,9 +6,10 @@ Source: Consul 1.9, "features" of its API (behaviour), see `docs/reference/consu
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
+from regista.catalog import Filter, FilterFields, parse_filter
 from regista.model import BadInput, NotFound, parse_duration_s
 from regista.protocols.consul.context import Context
 from regista.protocols.http import Answer, Headers, Request, Response, View, encode_json
@@ -33,6 +34,7 @@ class ReadOptions:
         wait_s: how long at the most.
         consistency: `leader`, `stale` or `consistent`, as the answer's header says it.
         near: the node to sort by, `_agent` resolved; "" for none.
+        keeps: whether the caller wants an entry of the answer, by its filter; None without a filter.
         key: the part of a view's key that these parameters make up.
     """
 
@@ -42,11 +44,16 @@ class ReadOptions:
     near: str
     node_meta: tuple[Pair, ...]
     is_pretty: bool
+    keeps: Filter | None
     key: str
 
 
-def read_options(request: Request, context: Context) -> ReadOptions:
+def read_options(request: Request, context: Context, fields: FilterFields | None = None) -> ReadOptions:
     """The shared parameters of a read.
+
+    Args:
+        fields: what the entries of the answer have that a filter can ask for; None where a filter has no meaning,
+            and is passed over as Consul does.
 
     Raises:
         BadInput: a parameter has a value that it can't have.
@@ -55,11 +62,6 @@ def read_options(request: Request, context: Context) -> ReadOptions:
     parameters = request.parameters
     refuse_namespaces(request)
     check_datacenter(parameters.first("dc"), context)
-    if "filter" in parameters:
-        raise BadInput(
-            "the parameter filter is not supported by this version of Regista; use tag, node-meta or passing",
-            field="filter",
-        )
     is_stale = "stale" in parameters or "max_stale" in parameters
     is_consistent = "consistent" in parameters
     if is_stale and is_consistent:
@@ -69,6 +71,7 @@ def read_options(request: Request, context: Context) -> ReadOptions:
         near = context.identity.node_name
     node_meta = pairs(request, "node-meta")
     is_pretty = "pretty" in parameters
+    expression = parameters.first("filter") if fields is not None else ""
     return ReadOptions(
         after_index=_index(parameters.first("index")),
         wait_s=_wait_s(parameters.first("wait"), context),
@@ -76,8 +79,16 @@ def read_options(request: Request, context: Context) -> ReadOptions:
         near=near,
         node_meta=node_meta,
         is_pretty=is_pretty,
-        key=f"{near}\x00{node_meta}\x00{is_pretty}" if near or node_meta or is_pretty else "",
+        keeps=parse_filter(expression, fields) if expression and fields is not None else None,
+        key=f"{near}\x00{node_meta}\x00{is_pretty}\x00{expression}"
+        if near or node_meta or is_pretty or expression
+        else "",
     )
+
+
+def kept(options: ReadOptions, entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries of an answer that the caller's filter lets through."""
+    return list(entries) if options.keeps is None else [entry for entry in entries if options.keeps(entry)]
 
 
 def answer_view(

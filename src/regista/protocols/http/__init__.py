@@ -7,7 +7,7 @@ from regista.protocols.http.answers import Answer, Answers, View
 from regista.protocols.http.errors import error_response
 from regista.protocols.http.jsonbody import decode_json, encode_json
 from regista.protocols.http.messages import Headers, Parameters, Request, Response, text_response
-from regista.protocols.http.routes import Handler, Route, RouteTable
+from regista.protocols.http.routes import Handler, Parameter, Route, RouteTable
 from regista.protocols.http.server import HttpServer
 from regista.protocols.http.settings import HttpSettings
 
@@ -18,6 +18,7 @@ __all__ = [
     "Headers",
     "HttpServer",
     "HttpSettings",
+    "Parameter",
     "Parameters",
     "Request",
     "Response",

@@ -40,11 +40,14 @@ class View:
         key: the same for the same question; everything that `encode` depends on but the replica is in it.
         topics: what must change before the answer can.
         encode: the answer now. Must not wait.
+        index: the answer's index, where its topics alone don't tell it: an answer whose topics nobody has watched
+            before (any prefix of a key can be asked for). Such an answer is made anew for each who asks.
     """
 
     key: str
     topics: tuple[str, ...]
     encode: Callable[[], bytes]
+    index: Callable[[], int] | None = None
 
 
 class Answer:
@@ -118,6 +121,10 @@ class Answers:
 
     def get(self, view: View) -> Answer:
         """The answer as of now."""
+        if view.index is not None:
+            body = view.encode()
+            self.encoded_count += 1
+            return Answer(body, view.index(), _digest(body), ())
         version = self._topics.version(view.topics)
         kept = self._kept.get(view.key)
         if kept is not None and kept.version == version:
@@ -125,7 +132,7 @@ class Answers:
             return kept
         body = view.encode()
         self.encoded_count += 1
-        digest = hashlib.blake2b(body, digest_size=16).digest()
+        digest = _digest(body)
         index = self._topics.index(view.topics)
         before = self._revisions.get(view.key)
         if before is not None and before[0] == digest:
@@ -229,6 +236,10 @@ class Answers:
         self._revisions[key] = (answer.digest, answer.index)
         while len(self._revisions) > self._revisions_max:
             self._revisions.popitem(last=False)
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=16).digest()
 
 
 def _release(caller: asyncio.Future[bool], is_changed: bool) -> None:  # noqa: FBT001 - see call_at above

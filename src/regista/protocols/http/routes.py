@@ -17,20 +17,53 @@ Handler = Callable[[Request], Response | Awaitable[Response]]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Parameter:
+    """One parameter of the query string.
+
+    Attributes:
+        kind: `string`, `boolean` (which often counts by being there), `integer` or `duration`.
+        is_repeatable: whether all its values count, and not the first only.
+    """
+
+    name: str
+    text: str
+    kind: str = "string"
+    is_repeatable: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Route:
-    """One method on one path."""
+    """One method on one path, with all that is told of it: the router, the documents and access control read it.
+
+    Attributes:
+        summary: what it does, in a line.
+        argument: what stands after a pattern that ends in `/`, such as `service`; "" for other patterns.
+        parameters: those that mean something here.
+        access: the ACL rule that a caller needs, as `resource:level` (`service:read`); "" for none.
+        body: what the body is, in a word: `json`, `bytes`, or "" for none.
+    """
 
     method: str
     pattern: str
     handler: Handler
+    summary: str = ""
+    argument: str = ""
+    parameters: tuple[Parameter, ...] = ()
+    access: str = ""
+    body: str = ""
 
 
 class RouteTable:
-    """Finds the handler of a request; costs a few look-ups whatever the number of routes."""
+    """Finds the handler of a request; costs a few look-ups whatever the number of routes.
+
+    Attributes:
+        routes: all of them, as given.
+    """
 
     def __init__(self, routes: Iterable[Route]) -> None:
+        self.routes = tuple(routes)
         self._patterns: dict[str, dict[str, Handler]] = {}
-        for route in routes:
+        for route in self.routes:
             methods = self._patterns.setdefault(route.pattern, {})
             assert route.method not in methods, f"{route.method} {route.pattern} has two handlers"
             methods[route.method] = route.handler

@@ -1,0 +1,35 @@
+"""The parameters that many routes of the Consul door share, described once."""
+
+from __future__ import annotations
+
+from regista.protocols.http import Parameter
+
+DC = Parameter("dc", "The datacenter; another than this agent's is refused.")
+NS = Parameter("ns", "A namespace; neither Regista nor the open Consul has any, so a name is refused.")
+PRETTY = Parameter("pretty", "Indents the answer.", "boolean")
+INDEX = Parameter(
+    "index", "Waits until the answer has changed after this index, as `X-Consul-Index` gave it.", "integer"
+)
+WAIT = Parameter("wait", "How long to wait at the most, such as `30s`.", "duration")
+STALE = Parameter("stale", "Any server may answer.", "boolean")
+CONSISTENT = Parameter("consistent", "The answer has every write acknowledged before, anywhere.", "boolean")
+NEAR = Parameter("near", "Sorts by distance from this node; `_agent` is this agent's.")
+NODE_META = Parameter("node-meta", "`key:value` that the node must have; all of them.", is_repeatable=True)
+FILTER = Parameter("filter", "An expression over the fields of the answer's entries.")
+TAG = Parameter(
+    "tag", "A tag that the instance must have; all of them, without regard to case.", is_repeatable=True
+)
+META = Parameter("meta", "`key:value` that the instance must have; all of them.", is_repeatable=True)
+PASSING = Parameter("passing", "Only instances whose every check is passing.", "boolean")
+HASH = Parameter("hash", "What the caller knows already; the answer waits, or says, if it is another.")
+INCARNATION = Parameter("incarnation", "The life of the instance that the caller speaks for.")
+NOTE = Parameter("note", "What is to be shown as the check's output.")
+
+READ = (DC, NS, PRETTY, INDEX, WAIT, STALE, CONSISTENT)
+"""Of every read that can wait."""
+
+LOCAL_READ = (NS, PRETTY)
+"""Of reads of the agent's own things, which answer at once."""
+
+LISTS = (*READ, FILTER, NODE_META, NEAR)
+"""Of reads that list what is on nodes."""
