@@ -15,6 +15,7 @@ from regista.catalog import (
     NODE_FIELDS,
     NODE_SERVICE_FIELDS,
     NODES,
+    SERVICE_NODE_FIELDS,
     SERVICES,
     Lookup,
     check_list,
