@@ -336,3 +336,24 @@ async def test_who_waits_is_woken_after_the_bytes_were_dropped():
     assert not waiter.done()
     room.change(b"[1]", index=5)
     assert (await waiter).index == 5
+
+
+async def test_a_change_undone_before_the_caller_asks_again_is_no_news(room):
+    """Who knows an answer waits on, when the answer changed and changed back before the question arrived."""
+    known = room.answers.get(room.view())
+    for index, body in ((5, b"other"), (6, b"[]")):
+        room.change(body, index=index)
+        assert room.answers.get(room.view()).index == index
+    waiting = room.wait(after_index=known.index)
+    await settle()
+    assert not waiting.done()
+    room.change(b"news", index=7)
+    assert (await waiting).body == b"news"
+
+
+async def test_a_change_the_caller_has_not_seen_is_told_at_once(room):
+    """Who knows an answer is told another one at once, also when it was the answer before that."""
+    for index, body in ((4, b"old"), (5, b"known"), (6, b"old")):
+        room.change(body, index=index)
+        room.answers.get(room.view())
+    assert (await room.wait(after_index=5)).body == b"old"

@@ -18,6 +18,9 @@ from typing import Protocol
 
 from regista.model import Overloaded
 
+_REVISIONS_EACH = 4
+"""A caller who asks again has missed one change or two; more would only cost memory."""
+
 
 class Topics(Protocol):
     """What this module needs of the replica's topics."""
@@ -113,7 +116,8 @@ class Answers:
         self._waiting_setting = waiting_setting
         self._kept: OrderedDict[str, Answer] = OrderedDict()
         self._kept_bytes = 0
-        self._revisions: OrderedDict[str, tuple[bytes, int]] = OrderedDict()
+        # Of each view the last few indexes, with the fingerprint that its answer had from then on.
+        self._revisions: OrderedDict[str, tuple[tuple[int, bytes], ...]] = OrderedDict()
         self._waiting: dict[str, _Waiting] = {}
         self._is_open = True
         self.waiting_count = 0
@@ -135,8 +139,8 @@ class Answers:
         digest = _digest(body)
         index = self._topics.index(view.topics)
         before = self._revisions.get(view.key)
-        if before is not None and before[0] == digest:
-            index = before[1]
+        if before and before[-1][1] == digest:
+            index = before[-1][0]
         answer = Answer(body, index, digest, version)
         self._keep(view.key, answer)
         return answer
@@ -150,7 +154,8 @@ class Answers:
             Overloaded: as many callers wait as may.
         """
         answer = first = self.get(view)
-        if answer.index > after_index or not self._is_open:
+        is_news = answer.index > after_index and not self._was(view, answer, after_index)
+        if is_news or not self._is_open:
             return answer
         deadline_s = asyncio.get_running_loop().time() + wait_s
         # A change may be undone before its caller gets to run; then there is nothing new to tell.
@@ -159,6 +164,11 @@ class Answers:
                 break
             answer = self.get(view)
         return self.get(view)
+
+    def _was(self, view: View, answer: Answer, index: int) -> bool:
+        """Whether the answer had these bytes at `index` too: what changed since was undone."""
+        known = (digest for at, digest in reversed(self._revisions.get(view.key, ())) if at <= index)
+        return next(known, None) == answer.digest
 
     async def _wait_once(self, view: View, answer: Answer, deadline_s: float) -> bool:
         """Returns at the next change of the view's bytes, or false at the deadline."""
@@ -232,8 +242,10 @@ class Answers:
         while self._kept_bytes > self._bytes_max and self._kept:
             _, dropped = self._kept.popitem(last=False)
             self._kept_bytes -= dropped.held_bytes
-        self._revisions.pop(key, None)
-        self._revisions[key] = (answer.digest, answer.index)
+        before = self._revisions.pop(key, ())
+        if not before or before[-1] != (answer.index, answer.digest):
+            before = (*before[1 - _REVISIONS_EACH :], (answer.index, answer.digest))
+        self._revisions[key] = before
         while len(self._revisions) > self._revisions_max:
             self._revisions.popitem(last=False)
 
