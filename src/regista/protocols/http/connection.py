@@ -8,7 +8,7 @@ without aiohttp. So the short way never parses: it only recognises what aiohttp'
 
     idle ──a known request, answered at once──▶ idle
     idle ──a known request, answered later────▶ busy ──answered──▶ idle; what arrived meanwhile is taken up then
-    idle ──anything else──▶ long way ──if exactly one request has gone in──▶ idle
+    idle ──anything else──▶ long way ──if exactly one request has gone in, to its end──▶ idle
                                      ──otherwise──▶ long way, for the rest of the connection
 """
 
@@ -24,7 +24,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from regista.model import TooLarge
-from regista.protocols.http.dispatch import Dispatcher, Head, no_body
+from regista.protocols.http.dispatch import Dispatcher, Head, failure_response, no_body
 from regista.protocols.http.messages import Response
 from regista.protocols.http.settings import HttpSettings
 from regista.protocols.http.wire import DateHeader, encode_response
@@ -37,8 +37,8 @@ _HEAD_END = b"\r\n\r\n"
 _HELD_BYTES_MAX = 64 * 1024
 """What a client may send ahead while it is being answered, before it is no longer read."""
 
-_BUSY_S = 86400.0
-"""Longer than any wait: a connection that is being answered is not idle."""
+_END_S = 0.05
+"""What aiohttp gets to end a connection that has had its time, or has nothing under way."""
 
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\n"
@@ -49,7 +49,16 @@ _FULL = (
 class Connection(RequestHandler):
     """A client's connection; see the page above."""
 
-    __slots__ = ("_answering", "_fed_bytes", "_held", "_is_between", "_peer", "_raw_head", "_server")
+    __slots__ = (
+        "_answering",
+        "_before_count",
+        "_fed_bytes",
+        "_held",
+        "_is_between",
+        "_peer",
+        "_raw_head",
+        "_server",
+    )
 
     def __init__(self, server: ConnectionServer, **options: Any) -> None:
         super().__init__(server, **options)
@@ -58,7 +67,9 @@ class Connection(RequestHandler):
         self._held = b""
         # Whether aiohttp's parser stands between two requests, so that the next byte begins one.
         self._is_between = True
+        # Since it last did: how many bytes it got, and how many requests it had seen before them.
         self._fed_bytes = 0
+        self._before_count = 0
         self._raw_head = b""
         self._peer = ""
 
@@ -67,7 +78,7 @@ class Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Takes the client on, or refuses one too many."""
         server = self._server
-        if len(server.connections) >= server.settings.connections_max:
+        if server.connection_count >= server.settings.connections_max:
             # An assertion would not do: uvloop's transports are no subclass of asyncio's.
             _refuse(cast("asyncio.Transport", transport), server.settings.connections_max)
             self._manager = None  # makes connection_lost, which will follow, do nothing
@@ -92,20 +103,35 @@ class Connection(RequestHandler):
 
     async def shutdown(self, timeout: float | None = 15.0) -> None:  # noqa: ASYNC109 - aiohttp's signature
         """Ends the connection; waits so long for what is being answered."""
-        if self._answering is not None:
-            await asyncio.wait((self._answering,), timeout=timeout)
-        await super().shutdown(timeout)
+        self.close()
+        self._force_close = True
+        under_way = self._task_handler if self._request_in_progress else self._answering
+        if under_way is not None:
+            await asyncio.wait((under_way,), timeout=timeout)
+            under_way.cancel()
+        # It would wait as long again, twice.
+        await super().shutdown(_END_S)
+
+    def _process_keepalive(self) -> None:
+        """Ends an idle connection; one that waits for its answer, or takes long to read it, is not idle."""
+        if self._answering is None and not self._paused:
+            super()._process_keepalive()
+        else:
+            self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+            self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
     # ---- requests ----
 
     def data_received(self, data: bytes) -> None:
         """Takes what the client sent the short way or the long."""
-        if self._answering is not None or self._held:
+        if not data:
+            super().data_received(data)  # aiohttp asks itself to go on with what it has
+        elif self._answering is not None or self._held:
             self._hold(data)
         elif not self._is_between:
             self._fed_bytes += len(data)
             super().data_received(data)
-        elif self._waiter is None and data:
+        elif self._waiter is None:
             # aiohttp has answered and comes back to wait for more in the next turn of the loop.
             self._hold(data)
             self._loop.call_soon(self._take_up_held)
@@ -148,16 +174,16 @@ class Connection(RequestHandler):
         if isinstance(outcome, Response):
             self._write(outcome, head)
         else:
-            self._next_keepalive_close_time = self._loop.time() + _BUSY_S
             self._answering = self._loop.create_task(self._answer(outcome, head))
         return True
 
     async def _answer(self, outcome: Awaitable[Response], head: Head) -> None:
         try:
             response = await self._server.dispatcher.settled(outcome, head)
-        except ConnectionError:
+        except asyncio.CancelledError:
+            # The client has gone; or the handler gave up, which ends the connection on the long way too.
             self.force_close()
-            return
+            raise
         finally:
             self._answering = None
         if self.transport is None:
@@ -170,15 +196,20 @@ class Connection(RequestHandler):
 
     def _write(self, response: Response, head: Head) -> None:
         assert self.transport is not None
-        self.transport.write(
-            encode_response(
-                response,
-                accepts_gzip=head.accepts_gzip,
-                is_head=head.method == "HEAD",
-                date=self._server.date.text(),
-            )
-        )
+        try:
+            encoded = self._encoded(response, head)
+        except ValueError as error:
+            encoded = self._encoded(failure_response(error, head), head)
+        self.transport.write(encoded)
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+
+    def _encoded(self, response: Response, head: Head) -> bytes:
+        return encode_response(
+            response,
+            accepts_gzip=head.accepts_gzip,
+            is_head=head.method == "HEAD",
+            date=self._server.date.text(),
+        )
 
     def _hold(self, data: bytes) -> None:
         """Keeps what a client sends before it has its answer (pipelining)."""
@@ -191,19 +222,25 @@ class Connection(RequestHandler):
         end = data.find(_HEAD_END)
         self._raw_head = data[: end + len(_HEAD_END)] if end >= 0 else b""
         self._fed_bytes = len(data)
+        self._before_count = self._request_count
         self._is_between = False
 
-    def finish_long_way(self, head: Head, *, is_repeatable: bool) -> None:
-        """Says that aiohttp has understood `head`, and that its response is ready.
+    def finish_long_way(self, head: Head | None, *, content_length: int) -> None:
+        """Says that the response to a request is ready whose body has arrived to its end.
+
+        Only for a request of which the same bytes would mean the same once more: nothing about this connection.
 
         Args:
-            is_repeatable: whether the same bytes would mean the same once more (nothing about the connection).
+            head: how the request was understood; None if it need not be remembered.
         """
         raw = self._raw_head
-        if raw and self._fed_bytes == len(raw) + head.content_length and is_repeatable:
+        # The lengths alone would not do: other requests and parts of them may add up to the same.
+        is_only_one = self._request_count == self._before_count + 1
+        if is_only_one and raw and self._fed_bytes == len(raw) + content_length:
             self._is_between = True
-            self._raw_head = b""
-            self._server.dispatcher.learn(raw, head)
+            if head is not None:
+                self._server.dispatcher.learn(raw, head)
+        self._raw_head = b""
 
     def handle_error(
         self,
@@ -243,6 +280,11 @@ class ConnectionServer(web.Server):
         self.dispatcher = dispatcher
         self.settings = settings
         self.date = date
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections are open; unlike `connections`, this makes no list of them."""
+        return len(self._connections)
 
     def __call__(self) -> RequestHandler:
         """The connection for a new client."""

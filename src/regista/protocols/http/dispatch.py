@@ -18,7 +18,10 @@ logger = logging.getLogger(__name__)
 
 KNOWN_HEADS_MAX = 4096
 KNOWN_HEAD_BYTES_MAX = 2048
-"""Heads of programs are a few hundred bytes; together, what is known takes 16 MB at the most."""
+KNOWN_HEAD_FIELDS_MAX = 32
+"""Headers and parameters together. Heads of programs are a few hundred bytes with a dozen of them, and take 1.5 KB
+in memory. One at both limits takes 13 KB, so what is known takes 55 MB at the most; without this limit it would be
+200 MB, for short fields take far more than their bytes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,7 +89,8 @@ class Dispatcher:
 
     def learn(self, raw: bytes, head: Head) -> None:
         """Remembers what these bytes mean."""
-        if len(raw) > KNOWN_HEAD_BYTES_MAX:
+        fields_count = len(head.headers) + head.parameters.text.count("&") + 1
+        if len(raw) > KNOWN_HEAD_BYTES_MAX or fields_count > KNOWN_HEAD_FIELDS_MAX:
             return
         self.known[raw] = head
         if len(self.known) > KNOWN_HEADS_MAX:
@@ -109,8 +113,6 @@ class Dispatcher:
 
 def failure_response(error: Exception, head: Head | None = None) -> Response:
     """What the caller is told of an error, ours or not."""
-    if isinstance(error, ConnectionError):
-        raise error
     if isinstance(error, RegistaError):
         return error_response(error)
     where = f"{head.method} {head.path}" if head else "a request"

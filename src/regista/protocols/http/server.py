@@ -7,7 +7,6 @@ pipelined requests in order, and cancels a handler whose client has gone; what a
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Callable
 
@@ -19,12 +18,14 @@ from regista.protocols.http.dispatch import Dispatcher, failure_response
 from regista.protocols.http.messages import BodyReader, Response
 from regista.protocols.http.routes import RouteTable
 from regista.protocols.http.settings import HttpSettings
-from regista.protocols.http.wire import DateHeader, accepts_gzip, all_headers
+from regista.protocols.http.wire import DateHeader, accepts_gzip, all_headers, header_lines
 
 _BACKLOG = 2048
 
-_ABOUT_THE_CONNECTION = ("Expect", "Upgrade", "Transfer-Encoding")
-"""A head with one of these is understood anew each time."""
+_ABOUT_ONE_REQUEST = ("Content-Encoding", "Expect", "Transfer-Encoding", "Upgrade")
+"""A head with one of these is understood anew each time: it is about the connection, or how the body is packed."""
+
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class HttpServer:
@@ -82,7 +83,7 @@ class HttpServer:
     @property
     def connection_count(self) -> int:
         """How many connections are open."""
-        return len(self._server.connections) if self._server else 0
+        return self._server.connection_count if self._server else 0
 
     async def _handle(self, carried: web.BaseRequest) -> web.StreamResponse:
         """The long way: a request that aiohttp has parsed."""
@@ -90,7 +91,11 @@ class HttpServer:
             response = await self._respond(carried)
         except BadInput as error:
             response = failure_response(error)
-        return _carry(carried, response)
+        date = self._date.text()
+        try:
+            return _carry(carried, response, date)
+        except ValueError as error:
+            return _carry(carried, failure_response(error), date)
 
     async def _respond(self, carried: web.BaseRequest) -> Response:
         target = carried.raw_path
@@ -98,21 +103,28 @@ class HttpServer:
             # Absolute form, as sent to proxies (RFC 9112, 3.2.2).
             target = carried.rel_url.raw_path_qs
         content_length = carried.content_length or 0
-        head = self._dispatcher.understand(carried.method, target, carried.headers, content_length)
-        if isinstance(head, Response):
-            return head
-        outcome = self._dispatcher.call(head, _reader(carried), carried.remote or "")
-        response = outcome if isinstance(outcome, Response) else await self._dispatcher.settled(outcome, head)
+        found = self._dispatcher.understand(carried.method, target, carried.headers, content_length)
+        if isinstance(found, Response):
+            head, response = None, found
+        else:
+            head = found
+            outcome = self._dispatcher.call(head, _reader(carried), carried.remote or "")
+            response = outcome if isinstance(outcome, Response) else await self._dispatcher.settled(outcome, head)
         connection = carried.protocol
         assert isinstance(connection, Connection)
-        is_repeatable = (
-            carried.version == HttpVersion11
-            and carried.keep_alive
-            and carried.headers.get("Connection", "keep-alive").lower() == "keep-alive"
-            and not any(name in carried.headers for name in _ABOUT_THE_CONNECTION)
-        )
-        connection.finish_long_way(head, is_repeatable=is_repeatable)
+        if _is_repeatable(carried) and carried.content.is_eof():
+            connection.finish_long_way(head, content_length=content_length)
         return response
+
+
+def _is_repeatable(carried: web.BaseRequest) -> bool:
+    """Whether the same bytes would mean the same at any other time and on any other connection."""
+    return (
+        carried.version == HttpVersion11
+        and carried.keep_alive
+        and all(value.lower() == "keep-alive" for value in carried.headers.getall("Connection", ()))
+        and not any(name in carried.headers for name in _ABOUT_ONE_REQUEST)
+    )
 
 
 def _reader(carried: web.BaseRequest) -> BodyReader:
@@ -122,6 +134,7 @@ def _reader(carried: web.BaseRequest) -> BodyReader:
         declared = carried.content_length
         if declared is not None and declared > bytes_max:
             raise body_too_large(bytes_max)
+        _ask_for_body(carried)
         parts: list[bytes] = []
         size = 0
         try:
@@ -137,14 +150,24 @@ def _reader(carried: web.BaseRequest) -> BodyReader:
     return read
 
 
-def _carry(carried: web.BaseRequest, response: Response) -> web.Response:
-    """The response in aiohttp's form."""
-    headers, body = all_headers(response, accepts_gzip=accepts_gzip(carried.headers.get("Accept-Encoding", "")))
+def _ask_for_body(carried: web.BaseRequest) -> None:
+    """Tells a client to send the body that it keeps back until it is wanted (RFC 9110, 10.1.1)."""
+    is_kept_back = carried.headers.get("Expect", "").lower() == "100-continue" and not carried.content.is_eof()
+    if is_kept_back and carried.version == HttpVersion11 and carried.transport is not None:
+        carried.transport.write(_CONTINUE)
+
+
+def _carry(carried: web.BaseRequest, response: Response, date: str) -> web.Response:
+    """The response in aiohttp's form.
+
+    Raises:
+        ValueError: it has a header that can't be sent.
+    """
+    takes_gzip = accepts_gzip(carried.headers.get("Accept-Encoding", ""))
+    headers, body = all_headers(response, accepts_gzip=takes_gzip, date=date)
+    header_lines(headers)  # only to raise: aiohttp would end the connection without a word
     sent = web.Response(body=body, status=response.status)
-    if not response.content_type:
-        # aiohttp would call it application/octet-stream.
-        with contextlib.suppress(KeyError):
-            del sent.headers["Content-Type"]
-    for name, value in headers:
-        sent.headers[name] = value
+    # aiohttp would call a body without a type application/octet-stream.
+    sent.headers.clear()
+    sent.headers.extend(headers)
     return sent

@@ -7,26 +7,49 @@ import gzip
 import http
 from collections.abc import Callable
 
-from regista.protocols.http.messages import Headers, Response
+from regista.protocols.http.messages import Response
 
 GZIP_BYTES_MIN = 1400
 """Below one packet there is nothing to win. Source: Consul 1.9 (behaviour)."""
 
-_STATUS_LINES = {
-    status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n" for status in http.HTTPStatus if status >= 200
-}
+_WITHOUT_BODY = (204, 304)
+"""They have neither a body nor its length (RFC 9110, 8.6; RFC 9112, 6.3)."""
+
+_STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}" for status in http.HTTPStatus}
+
+_COMMON_HEADERS = (("Vary", "Accept-Encoding"), ("Server", "Regista"))
 
 
-def all_headers(response: Response, *, accepts_gzip: bool) -> tuple[Headers, bytes]:
-    """Every header of the response but date and length, and its body, compressed if wanted and worth it."""
-    headers: Headers = (("Vary", "Accept-Encoding"), ("Server", "Regista"), *response.headers)
-    if response.content_type:
-        headers = (*headers, ("Content-Type", response.content_type))
+def all_headers(response: Response, *, accepts_gzip: bool, date: str) -> tuple[list[tuple[str, str]], bytes]:
+    """Every header of the response, and its body, compressed if wanted and worth it.
+
+    Args:
+        date: the value of the `Date` header.
+    """
+    headers = [*_COMMON_HEADERS, *response.headers]
     body = response.body
+    if response.content_type:
+        headers.append(("Content-Type", response.content_type))
     if accepts_gzip and len(body) >= GZIP_BYTES_MIN:
         body = response.gzipped() if response.gzipped else gzip.compress(body, compresslevel=1, mtime=0)
-        headers = (*headers, ("Content-Encoding", "gzip"))
+        headers.append(("Content-Encoding", "gzip"))
+    if response.status not in _WITHOUT_BODY:
+        headers.append(("Content-Length", str(len(body))))
+    headers.append(("Date", date))
     return headers, body
+
+
+def header_lines(headers: list[tuple[str, str]]) -> list[str]:
+    """The headers as lines, without their ends.
+
+    Raises:
+        ValueError: one has a line break, with which it would be two, or another character that can't be printed.
+    """
+    lines = [f"{name}: {value}" for name, value in headers]
+    if not "".join(lines).isprintable():
+        bad = next(line for line in lines if not line.isprintable())
+        raise ValueError(f"a response's header has a character that can't be printed: {bad[:200]!r}")
+    return lines
 
 
 def encode_response(response: Response, *, accepts_gzip: bool, is_head: bool, date: str) -> bytes:
@@ -35,26 +58,24 @@ def encode_response(response: Response, *, accepts_gzip: bool, is_head: bool, da
     Args:
         is_head: whether HEAD was asked, so that the body only counts.
         date: the value of the `Date` header.
+
+    Raises:
+        ValueError: it has a header that can't be sent.
     """
-    headers, body = all_headers(response, accepts_gzip=accepts_gzip)
-    lines = [_STATUS_LINES[response.status]]
-    for name, value in headers:
-        if "\r" in value or "\n" in value:
-            raise ValueError(f"a line break in the header {name}")
-        lines.append(f"{name}: {value}\r\n")
-    lines.append(f"Content-Length: {len(body)}\r\nDate: {date}\r\n\r\n")
-    head = "".join(lines).encode("latin-1", "replace")
-    return head if is_head else head + body
+    headers, body = all_headers(response, accepts_gzip=accepts_gzip, date=date)
+    status_line = _STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} "
+    head = "\r\n".join([status_line, *header_lines(headers), "\r\n"]).encode()
+    return head if is_head or response.status in _WITHOUT_BODY else head + body
 
 
 def accepts_gzip(header: str) -> bool:
-    """Whether the client takes gzip (RFC 9110, 12.5.3); `gzip;q=0` is a refusal."""
+    """Whether the client takes gzip (RFC 9110, 12.5.3); `gzip;q=0` is a refusal, whatever `*` says."""
+    takes = {}
     for part in header.split(","):
         coding, _, parameters = part.partition(";")
-        if coding.strip().lower() in ("gzip", "*"):
-            weight = parameters.replace(" ", "").lower()
-            return not (weight.startswith("q=0") and not weight.strip("q=0."))
-    return False
+        weight = parameters.replace(" ", "").lower()
+        takes[coding.strip().lower()] = not (weight.startswith("q=0") and not weight.strip("q=0."))
+    return takes.get("gzip", takes.get("*", False))
 
 
 class DateHeader:

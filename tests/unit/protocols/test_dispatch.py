@@ -1,0 +1,215 @@
+"""From a head to its handler, and what is remembered of it."""
+
+import asyncio
+
+import pytest
+
+from regista.model import BadInput, NotFound, RegistaError, TooLarge
+from regista.protocols.http import Response, Route, RouteTable, text_response
+from regista.protocols.http.dispatch import (
+    KNOWN_HEAD_BYTES_MAX,
+    KNOWN_HEAD_FIELDS_MAX,
+    KNOWN_HEADS_MAX,
+    Dispatcher,
+    Head,
+    failure_response,
+    no_body,
+)
+
+
+def told(request):
+    """A handler that tells how it was called."""
+    return text_response(200, f"{request.method} {request.path} {request.argument} {request.client}")
+
+
+async def told_later(request):
+    return text_response(200, f"later {request.argument}")
+
+
+def raising(error):
+    def handler(_):
+        raise error
+
+    return handler
+
+
+def raising_later(error):
+    async def handler(_):
+        raise error
+
+    return handler
+
+
+def dispatcher(*more):
+    return Dispatcher(
+        RouteTable([Route("GET", "/v1/thing/", told), Route("GET", "/v1/later/", told_later), *more])
+    )
+
+
+def head_of(made, target, *, method="GET", headers=None, content_length=0):
+    found = made.understand(method, target, headers or {}, content_length)
+    assert isinstance(found, Head)
+    return found
+
+
+# ---- understanding ----
+
+
+def test_a_target_is_a_path_an_argument_and_parameters():
+    """Escapes of the path are undone, what follows a prefix is the argument, and the query has its parameters."""
+    head = head_of(dispatcher(), "/v1/thing/a%20b/c?tag=x%26y&tag=z&passing", content_length=5)
+    assert (head.path, head.argument) == ("/v1/thing/a b/c", "a b/c")
+    assert head.parameters.all("tag") == ["x&y", "z"]
+    assert "passing" in head.parameters
+    assert head.content_length == 5
+
+
+@pytest.mark.parametrize(("header", "takes"), [("gzip", True), ("gzip;q=0", False), (None, False)])
+def test_a_head_says_whether_its_client_takes_gzip(header, takes):
+    """Accept-Encoding is understood once."""
+    headers = {} if header is None else {"Accept-Encoding": header}
+    assert head_of(dispatcher(), "/v1/thing/a", headers=headers).accepts_gzip is takes
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "status"),
+    [
+        ("GET", "/v1/nothing", 404),
+        ("PUT", "/v1/thing/a", 405),
+        ("GET", "/v1//thing/a", 301),
+        ("OPTIONS", "/v1/thing/a", 200),
+    ],
+)
+def test_a_head_that_nobody_handles_has_its_response(method, target, status):
+    """Where there is no handler to call, there is the response."""
+    found = dispatcher().understand(method, target, {}, 0)
+    assert isinstance(found, Response)
+    assert found.status == status
+
+
+@pytest.mark.parametrize(
+    "target", ["/v1/thing/%ff", "/v1/thing/%00", "/v1/thing/%0d%0aX", "/v1/thing/a?b=%zz", "/v1/thing/a?b=%ff"]
+)
+def test_a_target_that_cannot_be_decoded_is_the_callers_mistake(target):
+    """Broken escapes, bytes that are no UTF-8 and control characters are refused before any handler."""
+    with pytest.raises(BadInput):
+        dispatcher().understand("GET", target, {}, 0)
+
+
+# ---- calling ----
+
+
+def test_a_head_gives_each_caller_a_request_of_its_own():
+    """One head serves any number of callers: nothing of a request goes back into it."""
+    made = dispatcher()
+    head = head_of(made, "/v1/thing/a")
+    first, second = made.call(head, no_body, "1.1.1.1"), made.call(head, no_body, "2.2.2.2")
+    assert first.body == b"GET /v1/thing/a a 1.1.1.1"
+    assert second.body == b"GET /v1/thing/a a 2.2.2.2"
+    assert head.request(no_body, "") is not head.request(no_body, "")
+
+
+async def test_what_a_handler_takes_time_for_is_awaited():
+    """A handler that waits gives something to await, and that gives the response."""
+    made = dispatcher()
+    head = head_of(made, "/v1/later/a")
+    response = await made.settled(made.call(head, no_body, ""), head)
+    assert response.body == b"later a"
+
+
+ERRORS = {
+    "the caller's": (BadInput("that is wrong", field="Name"), 400, b"that is wrong"),
+    "the state's": (NotFound("nobody has that"), 404, b"nobody has that"),
+    "too large": (TooLarge("much too large", limit_bytes=1), 413, b"much too large"),
+    "a bug": (KeyError("secret"), 500, b"the agent's log has the details"),
+    "a foreign connection's": (ConnectionResetError("secret"), 500, b"the agent's log has the details"),
+    "a foreign time-out": (TimeoutError("secret"), 500, b"the agent's log has the details"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+async def test_whatever_a_handler_raises_is_a_response(case, caplog):
+    """An error has the same response whether it is raised at once or later; only what is ours is logged, and not told."""
+    error, status, words = ERRORS[case]
+    made = dispatcher(Route("GET", "/v1/now", raising(error)), Route("GET", "/v1/soon", raising_later(error)))
+    now = made.call(head_of(made, "/v1/now"), no_body, "")
+    soon_head = head_of(made, "/v1/soon")
+    soon = await made.settled(made.call(soon_head, no_body, ""), soon_head)
+    assert now == soon
+    assert now.status == status
+    assert words in now.body
+    assert b"secret" not in now.body
+    logged = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert logged == ([] if isinstance(error, RegistaError) else ["GET /v1/now failed", "GET /v1/soon failed"])
+
+
+async def test_a_cancelled_handler_has_no_response():
+    """Cancelling goes through: there is nobody to answer."""
+    made = dispatcher(Route("GET", "/v1/soon", raising_later(asyncio.CancelledError())))
+    head = head_of(made, "/v1/soon")
+    with pytest.raises(asyncio.CancelledError):
+        await made.settled(made.call(head, no_body, ""), head)
+
+
+async def test_a_handler_that_gives_nothing_is_a_500(caplog):
+    """A handler that forgets to return is a bug, and its caller is told."""
+    made = dispatcher(Route("GET", "/v1/none", lambda _: None))
+    head = head_of(made, "/v1/none")
+    assert (await made.settled(made.call(head, no_body, ""), head)).status == 500
+    assert caplog.messages == ["GET /v1/none failed"]
+
+
+def test_an_error_before_there_is_a_head_is_logged_too(caplog):
+    """A failure without a head is still said to be one."""
+    assert failure_response(ValueError("a bug")).status == 500
+    assert caplog.messages == ["a request failed"]
+
+
+# ---- remembering ----
+
+
+def test_the_oldest_head_goes_first():
+    """So many heads are remembered and no more; who came first goes first."""
+    made = dispatcher()
+    head = head_of(made, "/v1/thing/a")
+    for number in range(KNOWN_HEADS_MAX + 10):
+        made.learn(b"%d" % number, head)
+    assert len(made.known) == KNOWN_HEADS_MAX
+    assert next(iter(made.known)) == b"10"
+    assert b"%d" % (KNOWN_HEADS_MAX + 9) in made.known
+
+
+def test_a_head_that_is_learned_again_takes_no_more_room():
+    """The same bytes are one head."""
+    made = dispatcher()
+    for _ in range(3):
+        made.learn(b"a", head_of(made, "/v1/thing/a"))
+    assert list(made.known) == [b"a"]
+
+
+@pytest.mark.parametrize(("size", "is_known"), [(KNOWN_HEAD_BYTES_MAX, True), (KNOWN_HEAD_BYTES_MAX + 1, False)])
+def test_a_large_head_is_not_remembered(size, is_known):
+    """A head over the limit is understood anew each time, and pushes nobody out."""
+    made = dispatcher()
+    made.learn(b"a" * size, head_of(made, "/v1/thing/a"))
+    assert bool(made.known) is is_known
+
+
+@pytest.mark.parametrize(
+    ("headers_count", "parameters_count", "is_known"),
+    [
+        (KNOWN_HEAD_FIELDS_MAX - 1, 0, True),
+        (KNOWN_HEAD_FIELDS_MAX, 1, False),
+        (0, KNOWN_HEAD_FIELDS_MAX, True),
+        (0, KNOWN_HEAD_FIELDS_MAX + 1, False),
+        (KNOWN_HEAD_FIELDS_MAX // 2, KNOWN_HEAD_FIELDS_MAX // 2, True),
+        (KNOWN_HEAD_FIELDS_MAX // 2, KNOWN_HEAD_FIELDS_MAX // 2 + 1, False),
+    ],
+)
+def test_a_head_of_many_fields_is_not_remembered(headers_count, parameters_count, is_known):
+    """Headers and parameters take far more memory than bytes on the wire, so their number is limited too."""
+    made = dispatcher()
+    query = "&".join(f"a{number}" for number in range(parameters_count))
+    headers = {f"X-{number}": "" for number in range(headers_count)}
+    made.learn(b"a", head_of(made, f"/v1/thing/a?{query}", headers=headers))
+    assert bool(made.known) is is_known
