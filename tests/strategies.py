@@ -10,16 +10,27 @@ import msgspec
 from hypothesis import strategies as st
 
 from regista.model import (
+    Autopilot,
     Batch,
     Change,
     Check,
     CheckDefinition,
+    ConfigEntry,
+    ConfigRevision,
+    Coordinate,
     Delete,
+    KvEntry,
     Node,
+    PortClaim,
+    PreparedQuery,
+    Proxy,
     Put,
+    QueryName,
     Record,
     Service,
     ServiceAddress,
+    Session,
+    SessionCheck,
     Tombstone,
     Weights,
 )
@@ -53,7 +64,10 @@ services = st.builds(
     weights=weights,
     tagged_addresses=st.none() | st.dictionaries(texts, service_addresses, max_size=2),
     enable_tag_override=st.booleans(),
-    service_kind=texts,
+    service_kind=texts | st.just("connect-proxy"),
+    proxy=st.none() | st.builds(Proxy, destination_name=names, config=st.none() | st.just({"a": [1]})),
+    is_native=st.booleans(),
+    sidecar_of=names,
     ttl_s=seconds,
     incarnation=names,
     manager=managers,
@@ -94,11 +108,87 @@ checks = st.builds(
 )
 tombstones = st.builds(Tombstone, node=names, id=names, incarnation=names, reason=texts, at_s=seconds)
 
+kv_entries = st.builds(
+    KvEntry,
+    key=names,
+    value=st.binary(max_size=8),
+    flags=st.integers(0, 2**64 - 1),
+    lock_index=counts,
+    session=texts,
+)
+sessions = st.builds(
+    Session,
+    id=names,
+    node=names,
+    name=texts,
+    lock_delay_s=seconds,
+    behavior=st.sampled_from(["release", "delete"]),
+    ttl=texts,
+    ttl_s=seconds,
+    node_checks=tag_tuples,
+    service_checks=st.none() | st.lists(st.builds(SessionCheck, names, texts), max_size=2).map(tuple),
+    checks=tag_tuples,
+)
+
+coordinates = st.builds(
+    Coordinate,
+    node=names,
+    segment=texts,
+    vec=st.lists(seconds, max_size=8).map(tuple),
+    error=seconds,
+    adjustment=seconds,
+    height=seconds,
+)
+json_values = st.recursive(
+    st.none() | st.booleans() | counts | texts,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2),
+    max_leaves=4,
+)
+config_entries = st.builds(
+    ConfigEntry,
+    entry_kind=st.sampled_from(["service-defaults", "mesh"]),
+    name=names,
+    fields=st.dictionaries(texts, json_values, max_size=3),
+)
+config_revisions = st.builds(ConfigRevision, number=counts)
+prepared_queries = st.builds(
+    PreparedQuery,
+    id=texts,
+    name=names,
+    session=texts,
+    token=texts,
+    template_type=st.sampled_from(["", "name_prefix_match"]),
+    template_regexp=texts,
+    drops_empty_tags=st.booleans(),
+    service=names,
+    failover_nearest_n=counts,
+    failover_datacenters=st.none() | tag_tuples,
+    only_passing=st.booleans(),
+    ignore_check_ids=st.none() | tag_tuples,
+    near=texts,
+    tags=st.none() | tag_tuples,
+    node_meta=metas,
+    service_meta=metas,
+    dns_ttl=texts,
+)
+port_claims = st.builds(PortClaim, node=names, port=st.integers(0, 65535), service_id=names)
+autopilots = st.builds(Autopilot, max_trailing_logs=counts, last_contact_threshold_s=seconds)
+query_names = st.builds(QueryName, name=names, query=texts)
+
 RECORDS_BY_KIND: dict[str, st.SearchStrategy[Record]] = {
     Node.kind: nodes,
     Service.kind: services,
     Check.kind: checks,
     Tombstone.kind: tombstones,
+    KvEntry.kind: kv_entries,
+    Session.kind: sessions,
+    Coordinate.kind: coordinates,
+    ConfigEntry.kind: config_entries,
+    ConfigRevision.kind: config_revisions,
+    PreparedQuery.kind: prepared_queries,
+    QueryName.kind: query_names,
+    PortClaim.kind: port_claims,
+    Autopilot.kind: autopilots,
 }
 
 records = st.one_of(*RECORDS_BY_KIND.values())
@@ -121,6 +211,7 @@ meeting_records: st.SearchStrategy[Record] = st.one_of(
         tags=_few_tags,
         port=st.integers(1, 3),
         meta=_few_metas,
+        is_native=st.booleans(),
     ),
     st.builds(
         Check,
@@ -137,6 +228,19 @@ meeting_records: st.SearchStrategy[Record] = st.one_of(
         id=_few_ids,
         incarnation=st.sampled_from(["x", "y"]),
         at_s=st.sampled_from([1.0, 2.0]),
+    ),
+    st.builds(Coordinate, node=_few_nodes, segment=st.sampled_from(["", "s"]), height=st.sampled_from([1.0, 2.0])),
+    st.builds(
+        ConfigEntry,
+        entry_kind=st.sampled_from(["service-defaults", "mesh"]),
+        name=_few_names,
+        fields=st.sampled_from([{}, {"Protocol": "http"}]),
+    ),
+    st.builds(
+        PreparedQuery,
+        id=st.sampled_from(["q1", "q2"]),
+        session=st.sampled_from(["", "s1", "s2"]),
+        service=_few_names,
     ),
 )
 """Records of few names, so that two of them often have one key."""

@@ -5,3 +5,6 @@ instance is. `docs/` has the guides; each room's `__init__.py` says what lives i
 """
 
 __version__ = "0.1.0"
+
+CONSUL_VERSION = "1.9.0"
+"""The version of Consul whose API and command line are followed; clients decide by it what they may ask for."""

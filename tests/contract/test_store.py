@@ -18,6 +18,7 @@ from tests.strategies import meeting_records, records
 from regista.model import (
     BadInput,
     Batch,
+    Cause,
     Change,
     Check,
     Compacted,
@@ -33,6 +34,7 @@ from regista.model import (
     Snapshot,
     StoreUnavailable,
     Transaction,
+    caused_by,
 )
 from regista.store import SqliteStore, Store, StoreSettings
 
@@ -389,6 +391,59 @@ async def test_the_log_says_what_a_put_replaced(kind):
             (Put(web),),
             (Put(api, web), Put(node("n"))),
         ]
+
+
+async def test_the_log_says_when_what_it_replaced_was_written(kind):
+    """The indexes of what a change replaces or deletes are kept beside it."""
+    wishes = [(Put(node("n", "2"), node("n", "1"), 3, 9), Put(node("m"))), (Delete(node("n", "2"), 3, 12),)]
+    async with kind.opened() as (store, _, _):
+        for changes in wishes:
+            await store.commit(Transaction(changes))
+        assert [batch.changes for batch in await store.changes(0)] == wishes
+
+
+async def test_the_log_says_who_brought_a_change_about(kind):
+    """A transaction's cause is told to the listener, and is the same in the log."""
+    causes = [caused_by("request", source="10.0.0.7", path="PUT /é", reason='"why"'), Cause(), caused_by("reaper")]
+    async with kind.opened() as (store, witness, _):
+        for cause in causes:
+            await store.commit(Transaction(put(node("n")).changes, cause=cause))
+        assert [batch.cause for batch in witness.batches] == causes
+        assert [batch.cause for batch in await store.changes(0)] == causes
+
+
+async def test_the_log_is_read_in_pages(kind):
+    """Whoever asks for a few batches gets the first of them."""
+    async with kind.opened() as (store, witness, _):
+        for i in range(5):
+            await store.commit(put(node("n", str(i))))
+        assert list(await store.changes(1, batches_max=2)) == witness.batches[1:3]
+        assert list(await store.changes(4, batches_max=2)) == witness.batches[4:]
+
+
+async def test_a_time_finds_the_last_transaction_before_it(kind):
+    """The index at a time is that of the last transaction at or before it; 0 before the first."""
+    async with kind.opened() as (store, _, _):
+        assert await store.index_at(kind.now_s) == 0
+        began_s = kind.now_s
+        for _ in range(7):
+            await store.commit(put(node("n", str(kind.now_s))))
+            kind.now_s += 10
+        found = [await store.index_at(began_s + after_s) for after_s in (-1, 0, 9, 10, 35, 60, 1000)]
+        assert found == [0, 1, 1, 2, 4, 7, 7]
+
+
+async def test_a_time_before_the_log_is_told(kind):
+    """Once the log has forgotten its beginning, a time before what it has is refused with the floor."""
+    async with kind.opened(StoreSettings(log_retention_s=160)) as (store, _, _):
+        began_s = kind.now_s
+        for _ in range(4):
+            await store.commit(put(node("n", str(kind.now_s))))
+            kind.now_s += 100
+        with pytest.raises(Compacted) as caught:
+            await store.index_at(began_s)
+        assert caught.value.floor_index == store.floor_index == 2
+        assert await store.index_at(began_s + 250) == 3
 
 
 async def test_a_barrier_is_behind_every_write_before_it(kind):

@@ -1,4 +1,4 @@
-"""The commands of README.md and the tutorial, run in order against a real agent, with what they say they print.
+"""The commands of README.md, the tutorial and a guide, run in order against a real agent, with what they say they print.
 
 A block that begins with ```sh run is run; ```sh run retry is run again until it prints what it should, for what
 takes a moment. A ```text output block after it must be printed: its lines, in order, where `…` stands for anything.
@@ -20,7 +20,7 @@ import pytest
 from tests.agents import running_agent
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/tutorial.md")
+PAGES = ("README.md", "docs/tutorial.md", "docs/guides/drop-in-consul.md")
 RETRY_S_MAX = 15.0
 
 _BLOCK = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -1,14 +1,15 @@
 """What the documentation says is there: routes, settings, commands, and the targets of its links."""
 
 import re
-import types
 from pathlib import Path
 
 import pytest
 
 from regista.agent.keys import KEYS
+from regista.agent.routes import described_routes
+from regista.agent.routes_reference import FILE as ROUTES_FILE
+from regista.agent.routes_reference import render as render_routes
 from regista.cli.commands import COMMANDS
-from regista.protocols.consul import consul_routes
 from regista.protocols.consul.decode import SERVICE_FIELDS
 from regista.protocols.consul.decode_check import CHECK_FIELDS
 
@@ -21,7 +22,7 @@ PAGES = sorted(
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
-_ROUTE = re.compile(r"^### ([A-Z]+(?: or [A-Z]+)*) (/v1/\S+)$", re.MULTILINE)
+_ROUTE = re.compile(r"^### ([A-Z]+(?: or [A-Z]+)*) (/\S*)$", re.MULTILINE)
 
 
 def read(page):
@@ -42,9 +43,26 @@ def documented_routes():
 
 def test_every_route_is_documented_and_every_documented_route_exists():
     """docs/reference/http-api.md has a heading for each route, and for nothing else."""
-    nobody = types.SimpleNamespace(catalog=None, identity=types.SimpleNamespace(datacenter="dc1"))
-    routes = {(route.method, route.pattern) for route in consul_routes(nobody)}
+    routes = {(route.method, route.pattern) for route in described_routes()}
     assert documented_routes() == routes
+
+
+def test_the_table_of_routes_is_current():
+    """docs/reference/routes.md is what the route table makes."""
+    on_disk = read(ROOT / ROUTES_FILE)
+    assert on_disk == render_routes(), (
+        f"{ROUTES_FILE} is not current; run: python -m regista.agent.routes_reference"
+    )
+
+
+def test_every_route_says_what_it_takes():
+    """Each route has a summary and, where its path goes on, a name for that; no parameter is named twice."""
+    for route in described_routes():
+        where = f"{route.method} {route.pattern}"
+        assert route.summary, where
+        assert bool(route.argument) == (route.pattern.endswith("/") and route.pattern != "/"), where
+        names = [each.name for each in route.parameters]
+        assert len(set(names)) == len(names), where
 
 
 def test_every_field_of_a_registration_is_documented():

@@ -13,13 +13,29 @@ from collections.abc import Callable
 import uvloop
 
 from regista.agent.agent import Agent
-from regista.agent.config import AgentConfig, load_config
-from regista.agent.config_file import find_definitions, read_file
+from regista.agent.config import AgentConfig, Content, Reading, load_config
+from regista.agent.config_file import find_definitions, read_file, read_text
+from regista.agent.config_values import has_effect
+from regista.agent.greeting import Ready, ready_text
 from regista.agent.keys import FLAGS, Flag, Kind
 from regista.agent.logs import set_up_logs
 from regista.model import RegistaError
 
-__all__ = ["FLAGS", "AgentConfig", "Flag", "Kind", "find_definitions", "load_config", "read_file", "run"]
+__all__ = [
+    "FLAGS",
+    "AgentConfig",
+    "Content",
+    "Flag",
+    "Kind",
+    "Reading",
+    "Ready",
+    "find_definitions",
+    "has_effect",
+    "load_config",
+    "read_file",
+    "read_text",
+    "run",
+]
 
 
 _IDS_AT_ONCE = 256
@@ -50,11 +66,14 @@ def _tune_garbage_collection() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def run(config: AgentConfig, *, reload: Callable[[], AgentConfig]) -> int:
+def run(
+    config: AgentConfig, *, reload: Callable[[], AgentConfig], greet: Callable[[Ready], str] = ready_text
+) -> int:
     """Runs an agent until it is told to stop; the exit status.
 
     Args:
         reload: reads the configuration again, on SIGHUP.
+        greet: what is printed once it answers.
     """
     set_up_logs(config.log_level, as_json=config.log_json)
     _tune_garbage_collection()
@@ -65,6 +84,7 @@ def run(config: AgentConfig, *, reload: Callable[[], AgentConfig]) -> int:
         wall_clock=time.time,
         rng=random.Random(),  # noqa: S311 - spreads work in time; guards nothing
         new_id=_Ids().new,
+        greet=greet,
     )
     try:
         uvloop.run(agent.run())

@@ -14,19 +14,26 @@ import resource
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from regista import __version__
 from regista.agent.config import AgentConfig
 from regista.agent.definitions import Definitions, read_definitions, reconcile
+from regista.agent.greeting import Ready, ready_text
+from regista.agent.host import describe_host
 from regista.agent.identity import announce, load_node_id, own_node
-from regista.agent.logs import set_up_logs
+from regista.agent.log_listeners import LogListeners, LogStream
+from regista.agent.logs import LEVELS, add_listeners, drop_listeners, set_up_logs
+from regista.agent.metrics import Metrics
+from regista.agent.past import PastReplicas
+from regista.agent.routes import all_routes
 from regista.agent.writer import CatalogWriter
-from regista.catalog import Catalog, forget_tombstones
+from regista.catalog import Catalog, EventRing, LockDelays, forget_tombstones
 from regista.health import Probe, Scheduler, open_probes
-from regista.model import ConfigError, Node, RegistaError
-from regista.protocols.consul import Context, Identity, consul_routes
+from regista.model import BadInput, ConfigError, Node, RegistaError, StoreUnavailable, caused_by
+from regista.protocols.consul import CachedQuestions, Context, Identity
 from regista.protocols.http import Answers, HttpServer, RouteTable
 from regista.store import SqliteStore
 
@@ -48,6 +55,7 @@ class Agent:
         wall_clock: seconds since the epoch.
         new_id: a fresh UUID each time.
         reload: reads the configuration again.
+        greet: what is printed once it answers.
     """
 
     def __init__(
@@ -59,8 +67,10 @@ class Agent:
         wall_clock: Callable[[], float],
         rng: random.Random,
         new_id: Callable[[], str],
+        greet: Callable[[Ready], str] = ready_text,
     ) -> None:
         self._config = config
+        self._greet = greet
         self._reload_config = reload
         self._clock = clock
         self._wall_clock = wall_clock
@@ -68,6 +78,11 @@ class Agent:
         self._new_id = new_id
         self._server_address = ""
         self._listeners: dict[str, str] = {}
+        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._apply_definitions: ApplyDefinitions = _refuse_definitions
+        self._reloading = asyncio.Lock()
+        self._log_listeners: LogListeners | None = None
+        self._started_s = clock()
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT.
@@ -83,7 +98,7 @@ class Agent:
 
         async with contextlib.AsyncExitStack() as ending:
             # First the log and its replica: everything else reads from it.
-            catalog = Catalog()
+            catalog = Catalog(kv_deletions_max=config.kv.deletions_max)
             store = SqliteStore(config.data_dir, config.store, wall_clock=self._wall_clock)
             catalog.load(await store.open(catalog.apply))
             gc.collect()
@@ -96,45 +111,56 @@ class Agent:
 
             probes = await ending.enter_async_context(open_probes(config.health))
             scheduler = self._scheduler(catalog, writer, node, probes)
-            answers = Answers(
-                catalog.topics,
-                bytes_max=config.http.answers_bytes_max,
-                revisions_max=config.http.revisions_max,
-                waiting_max=config.http.waiting_max,
-                waiting_setting="http.waiting_max",
+            answers = self._answers(catalog)
+            past = PastReplicas(catalog, store, config.history)
+            ending.push_async_callback(past.close)
+            listeners = self._log_listeners = add_listeners(config.registry)
+            metrics = Metrics(catalog, scheduler, answers, listeners, uptime_s=self._uptime_s)
+            context = self._context(catalog, answers, writer, scheduler, node, past=past, metrics=metrics)
+            routes = all_routes(
+                context,
+                log=store,
+                past=past,
+                scheduler=scheduler,
+                history=config.history,
+                http=lambda: http,
             )
-            context = self._context(catalog, answers, writer, scheduler, node)
-            http = HttpServer(RouteTable(consul_routes(context)), config.http, wall_clock=self._wall_clock)
+            http = metrics.http = HttpServer(RouteTable(routes), config.http, wall_clock=self._wall_clock)
 
             # Addresses are taken before the records that name them are written, and answered only after.
             self._bind(http)
             port = int(self._server_address.rpartition(":")[2] or 0)
             await announce(catalog, writer, node, port=port, now_s=self._wall_clock())
-            apply_definitions = functools.partial(
-                reconcile,
-                catalog,
-                writer,
-                node=node.name,
-                new_id=self._new_id,
-                wall_clock=self._wall_clock,
+            self._apply_definitions = functools.partial(
+                reconcile, catalog, writer, node=node.name, new_id=self._new_id, wall_clock=self._wall_clock
             )
-            await apply_definitions(definitions)
+            await self._apply_definitions(definitions)
 
             scheduler.start()
             ending.push_async_callback(scheduler.stop)
             ending.push_async_callback(http.close, config.registry.shutdown_grace_s)
             # Ends first: whoever waits is answered, so that their connections can end.
             ending.callback(answers.close)
+            ending.callback(drop_listeners, listeners)
             await http.start()
             housekeeping = asyncio.create_task(self._keep_house(writer))
             ending.callback(housekeeping.cancel)
 
             # Before it says so: whoever reads that it is ready may send a signal at once.
-            signals = _listen_for_signals()
-            self._say_ready(catalog)
-            if config.ready_file:
-                ending.callback(config.ready_file.unlink, missing_ok=True)
-            await self._serve_until_stopped(signals, apply_definitions)
+            _listen_for_signals(self._signals)
+            self._say_ready(catalog, node, ending)
+            await self._serve_until_stopped()
+
+    def _answers(self, catalog: Catalog) -> Answers:
+        """The encoded answers, and those who wait for them."""
+        settings = self._config.http
+        return Answers(
+            catalog.topics,
+            bytes_max=settings.answers_bytes_max,
+            revisions_max=settings.revisions_max,
+            waiting_max=settings.waiting_max,
+            waiting_setting="http.waiting_max",
+        )
 
     def _scheduler(
         self, catalog: Catalog, writer: CatalogWriter, node: Node, probes: Mapping[str, Probe]
@@ -152,7 +178,15 @@ class Agent:
         )
 
     def _context(
-        self, catalog: Catalog, answers: Answers, writer: CatalogWriter, scheduler: Scheduler, node: Node
+        self,
+        catalog: Catalog,
+        answers: Answers,
+        writer: CatalogWriter,
+        scheduler: Scheduler,
+        node: Node,
+        *,
+        past: PastReplicas,
+        metrics: Metrics,
     ) -> Context:
         """What the Consul door works with."""
         identity = Identity(
@@ -162,17 +196,27 @@ class Agent:
             address=node.address,
             server_address=lambda: self._server_address,
             version=__version__,
+            started_s=self._wall_clock(),
         )
         return Context(
             catalog=catalog,
             answers=answers,
             writer=writer,
             health=scheduler,
+            past=past,
+            control=self,
+            metrics=metrics.read,
             identity=identity,
+            cached_questions=CachedQuestions(self._config.http.revisions_max),
             settings=self._config.http,
             wall_clock=self._wall_clock,
             new_id=self._new_id,
             wait_jitter=self._rng.random,
+            shuffle=self._rng.shuffle,
+            events=EventRing(catalog.topics, events_max=self._config.events.kept_max),
+            event_settings=self._config.events,
+            kv_settings=self._config.kv,
+            lock_delays=LockDelays(catalog, clock=self._clock, count_max=self._config.kv.lock_delays_max),
         )
 
     def _bind(self, http: HttpServer) -> None:
@@ -195,43 +239,76 @@ class Agent:
             self._listeners.setdefault("http", bound)
         self._server_address = self._listeners["http"]
 
-    def _say_ready(self, catalog: Catalog) -> None:
-        """Tells people on standard output, and programs in the ready file."""
+    def _say_ready(self, catalog: Catalog, node: Node, ending: contextlib.AsyncExitStack) -> None:
+        """Tells people on standard output, and programs in the PID file and the ready file; both go at the end."""
         config = self._config
-        where = config.data_dir or "memory only; all is lost at the end (give --data-dir to keep it)"
-        lines = [
-            f"Regista {__version__} is ready.",
-            f"  node        {config.node_name} in datacenter {config.datacenter}",
-            *(f"  {name:<11} {address}" for name, address in self._listeners.items()),
-            f"  data        {where}",
-            f"  registered  {len(catalog.services) - 1} instances, index {catalog.index}",
-        ]
-        if "http" in self._listeners:
-            lines.append(f"Try: curl http://{self._listeners['http']}/v1/catalog/services")
-        print("\n".join(lines), flush=True)  # noqa: T201 - the one thing that the agent says to its starter
+        if config.pid_file:
+            _write_whole(config.pid_file, b"%d\n" % os.getpid())
+            ending.callback(config.pid_file.unlink, missing_ok=True)
+        ready = Ready(
+            version=__version__,
+            node_name=config.node_name,
+            node_id=node.id,
+            datacenter=config.datacenter,
+            advertise_addr=node.address,
+            data_dir=config.data_dir,
+            listeners=self._listeners,
+            instances=len(catalog.services) - 1,
+            index=catalog.index,
+        )
+        print(self._greet(ready), flush=True)  # noqa: T201 - the one thing that the agent says to its starter
         for warning in config.warnings:
             logger.warning("%s", warning)
         if config.ready_file:
             _write_whole(config.ready_file, msgspec.json.encode({"pid": os.getpid(), **self._listeners}) + b"\n")
+            ending.callback(config.ready_file.unlink, missing_ok=True)
 
-    async def _serve_until_stopped(
-        self, signals: asyncio.Queue[signal.Signals], apply_definitions: ApplyDefinitions
-    ) -> None:
-        while (number := await signals.get()) == signal.SIGHUP:
-            await self._reload(apply_definitions)
+    async def _serve_until_stopped(self) -> None:
+        while (number := await self._signals.get()) == signal.SIGHUP:
+            with contextlib.suppress(RegistaError):  # the log says it
+                await self.reload()
         logger.info("%s: stopping; requests in flight are answered first", number.name)
 
-    async def _reload(self, apply_definitions: ApplyDefinitions) -> None:
-        """Reads the files again; what can't be used leaves everything as it was."""
-        try:
-            config = self._reload_config()
-            definitions = read_definitions(config.services, config.checks, node=self._config.node_name)
-            await apply_definitions(definitions)
-        except RegistaError as error:
-            logger.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - the text says all
-            return
-        set_up_logs(config.log_level, as_json=config.log_json)
-        logger.info("reloaded: %d services, %d checks defined", len(config.services), len(config.checks))
+    async def reload(self) -> None:
+        """Reads the files again; what can't be used leaves everything as it was.
+
+        Raises:
+            RegistaError: it was not reloaded.
+        """
+        async with self._reloading:
+            try:
+                config = self._reload_config()
+                definitions = read_definitions(config.services, config.checks, node=self._config.node_name)
+                await self._apply_definitions(definitions)
+            except RegistaError as error:
+                logger.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - the text says all
+                raise
+            set_up_logs(config.log_level, as_json=config.log_json)
+            logger.info("reloaded: %d services, %d checks defined", len(config.services), len(config.checks))
+
+    def stop(self) -> None:
+        """Begins to stop, as SIGTERM does."""
+        self._signals.put_nowait(signal.SIGTERM)
+
+    def follow_log(self, level: str, *, as_json: bool) -> LogStream:
+        """The log's lines from now on.
+
+        Raises:
+            BadInput: there is no such level.
+            Overloaded: as many follow it as may.
+        """
+        number = LEVELS.get(level.lower())
+        if number is None:
+            raise BadInput(f"Bad request: Unknown log level: {level}", field="loglevel")
+        assert self._log_listeners is not None
+        return self._log_listeners.listen(number, as_json=as_json)
+
+    def _uptime_s(self) -> float:
+        return self._clock() - self._started_s
+
+    def describe_host(self) -> dict[str, Any]:
+        """The machine that this agent runs on."""
+        return describe_host(self._config.data_dir, now_s=self._wall_clock())
 
     async def _keep_house(self, writer: CatalogWriter) -> None:
         """Forgets old tombstones, again and again."""
@@ -241,19 +318,23 @@ class Agent:
             before_s = self._wall_clock() - registry.tombstone_retention_s
             try:
                 await writer.write(
-                    functools.partial(forget_tombstones, before_s=before_s, keep_max=registry.tombstones_max)
+                    functools.partial(forget_tombstones, before_s=before_s, keep_max=registry.tombstones_max),
+                    cause=caused_by("server", reason="forgets old tombstones"),
                 )
             except RegistaError as error:
                 logger.warning("old tombstones are kept for now: %s", error)
 
 
-def _listen_for_signals() -> asyncio.Queue[signal.Signals]:
-    """The signals that this process is sent from now on, instead of ending it."""
+async def _refuse_definitions(_definitions: Definitions) -> None:
+    """What is done with definitions before there is anything to apply them to."""
+    raise StoreUnavailable("the agent is still starting; try again in a moment")
+
+
+def _listen_for_signals(signals: asyncio.Queue[signal.Signals]) -> None:
+    """Puts the signals that this process is sent from now on there, instead of ending it."""
     loop = asyncio.get_running_loop()
-    signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, signals.put_nowait, number)
-    return signals
 
 
 def _raise_open_files_limit() -> None:
@@ -270,4 +351,4 @@ def _write_whole(path: Path, content: bytes) -> None:
         beside.write_bytes(content)
         beside.replace(path)
     except OSError as error:
-        raise ConfigError(f"the ready file {path} can't be written: {error.strerror}") from error
+        raise ConfigError(f"the file {path} can't be written: {error.strerror}") from error

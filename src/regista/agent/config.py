@@ -15,18 +15,41 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from regista.agent.config_file import find_files, read_file
+from regista.agent.config_file import find_files, is_readable, read_file
 from regista.agent.config_values import Definition, Layer, convert, convert_text, merge, parse_boolean, read_layer
 from regista.agent.keys import FLAGS, KEYS, file_name_of
 from regista.agent.settings import SETTINGS_BLOCKS, RegistrySettings
 from regista.health import HealthSettings
 from regista.model import ConfigError
+from regista.protocols.consul import EventSettings, KvSettings
 from regista.protocols.http import HttpSettings
+from regista.protocols.native import HistorySettings
 from regista.store import StoreSettings
 
 NODE_META_PAIRS_MAX = 64
 _META_KEY = re.compile(r"[A-Za-z0-9_-]*")
 _DATACENTER = re.compile(r"[a-z0-9_-]+")
+
+
+Content = tuple[Mapping[str, Any], str]
+"""What a source says in the shape of a file, and the source's name for messages."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, slots=True)
+class Reading:
+    """How a configuration is put together that does not come from Regista's own flags alone.
+
+    Attributes:
+        first: read before all files. Lists are joined in order, so its lists come first.
+        last: read after files, environment and flags.
+        file_format: of every file, `json` or `hcl`; "" for what the suffixes say.
+        is_lenient: unknown keys, and files that are neither JSON nor HCL, are warnings.
+    """
+
+    first: Sequence[Content] = ()
+    last: Sequence[Content] = ()
+    file_format: str = ""
+    is_lenient: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,6 +81,7 @@ class AgentConfig:
     log_json: bool
     enable_script_checks: bool
     ready_file: Path | None
+    pid_file: Path | None
     services: tuple[Definition, ...]
     checks: tuple[Definition, ...]
     warnings: tuple[str, ...]
@@ -67,6 +91,9 @@ class AgentConfig:
     health: HealthSettings
     http: HttpSettings
     registry: RegistrySettings
+    history: HistorySettings
+    events: EventSettings
+    kv: KvSettings
 
     @property
     def client_addresses(self) -> tuple[str, ...]:
@@ -74,7 +101,12 @@ class AgentConfig:
         return tuple(self.client_addr.split())
 
 
-def load_config(*, flags: Mapping[str, Any], environ: Mapping[str, str], hostname: str) -> AgentConfig:
+_PLAIN = Reading()
+
+
+def load_config(
+    *, flags: Mapping[str, Any], environ: Mapping[str, str], hostname: str, reading: Reading = _PLAIN
+) -> AgentConfig:
     """The configuration that the sources come to.
 
     Args:
@@ -89,8 +121,10 @@ def load_config(*, flags: Mapping[str, Any], environ: Mapping[str, str], hostnam
     paths = flags.get("config_file") or [
         path for path in environ.get("REGISTA_CONFIG_FILE", "").split(os.pathsep) if path
     ]
-    layers, files = _read_files([Path(path) for path in paths])
+    layers = [read_layer(*content, is_lenient=reading.is_lenient) for content in reading.first]
+    files = _read_files([Path(path) for path in paths], reading, layers)
     layers += [_read_environ(environ), _read_flags(flags)]
+    layers += [read_layer(*content, is_lenient=reading.is_lenient) for content in reading.last]
     problems = [problem for layer in layers for problem in layer.problems]
     values = merge(layers)
     problems += _finish(values, is_dev=is_dev, hostname=hostname)
@@ -104,6 +138,7 @@ def load_config(*, flags: Mapping[str, Any], environ: Mapping[str, str], hostnam
         http_port=values["ports.http"],
         dns_port=values["ports.dns"],
         ready_file=Path(values["ready_file"]) if values["ready_file"] else None,
+        pid_file=Path(values["pid_file"]) if values["pid_file"] else None,
         services=tuple(definition for layer in layers for definition in layer.services),
         checks=tuple(definition for layer in layers for definition in layer.checks),
         warnings=tuple(dict.fromkeys(warning for layer in layers for warning in layer.warnings)),
@@ -141,20 +176,27 @@ def _problems_text(problems: Sequence[str]) -> str:
 # ---- sources ----
 
 
-def _read_files(paths: Sequence[Path]) -> tuple[list[Layer], list[Path]]:
-    layers: list[Layer] = []
+def _read_files(paths: Sequence[Path], reading: Reading, layers: list[Layer]) -> list[Path]:
+    """The files that were read; adds what they say to `layers`."""
     files: list[Path] = []
     for path in paths:
         layer = Layer()
         layers.append(layer)
         with _noting_problems(layer):
-            found = find_files(path)
+            found = find_files(path, format_=reading.file_format)
             if not found:
                 layer.warnings.append(f"{path} holds no .json or .hcl file.")
             for file in found:
-                layers.append(read_layer(read_file(file).content, str(file)))
+                if reading.is_lenient and not is_readable(file, reading.file_format):
+                    # Source: Consul 1.9, its words.
+                    layer.warnings.append(
+                        f"skipping file {file}, extension must be .hcl or .json, or config format must be set"
+                    )
+                    continue
+                content = read_file(file, format_=reading.file_format).content
+                layers.append(read_layer(content, str(file), is_lenient=reading.is_lenient))
                 files.append(file)
-    return layers, files
+    return files
 
 
 def _read_environ(environ: Mapping[str, str]) -> Layer:

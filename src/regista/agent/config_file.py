@@ -23,8 +23,11 @@ class ConfigFile:
     content: Mapping[str, Any]
 
 
-def find_files(path: Path) -> tuple[Path, ...]:
+def find_files(path: Path, *, format_: str = "") -> tuple[Path, ...]:
     """The files that `path` stands for: itself, or those of a directory that can be read, by name.
+
+    Args:
+        format_: of every file, whatever its suffix; see `read_file`.
 
     Raises:
         ConfigError: there is no such file or directory, or its listing is not allowed.
@@ -32,18 +35,35 @@ def find_files(path: Path) -> tuple[Path, ...]:
     try:
         if not path.is_dir():
             return (path,)
-        return tuple(sorted(item for item in path.iterdir() if item.suffix in _DECODERS and item.is_file()))
+        return tuple(sorted(item for item in path.iterdir() if is_readable(item, format_) and item.is_file()))
     except OSError as error:
         raise ConfigError(f"{path} can't be read: {error.strerror}.") from error
 
 
-def read_file(path: Path) -> ConfigFile:
+def is_readable(path: Path, format_: str = "") -> bool:
+    """Whether it is known what is in a file of this name."""
+    return bool(format_) or path.suffix in _DECODERS
+
+
+def read_text(text: str) -> dict[str, Any]:
+    """The object in a text that comes without a name: JSON if it starts as an object does, else HCL.
+
+    Raises:
+        ConfigError: it is neither.
+    """
+    return _decode_json(text) if text.lstrip().startswith("{") else decode_hcl(text)
+
+
+def read_file(path: Path, *, format_: str = "") -> ConfigFile:
     """The file's content.
+
+    Args:
+        format_: `json` or `hcl`; "" for what the suffix says.
 
     Raises:
         ConfigError: it can't be read, is not JSON or HCL by its suffix, or does not hold an object.
     """
-    decode = _DECODERS.get(path.suffix)
+    decode = _DECODERS.get(f".{format_}" if format_ else path.suffix)
     if decode is None:
         raise ConfigError(
             f"{path}: the suffix must be {' or '.join(_DECODERS)}; rename the file to what is in it."

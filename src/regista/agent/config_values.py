@@ -49,24 +49,34 @@ _KNOWN = sorted(
 )
 
 
-def read_layer(content: Mapping[str, Any], source: str) -> Layer:
-    """What a file's `content` says; `source` is its name, for messages."""
+def has_effect(path: str) -> bool:
+    """Whether the key at this path, in our spelling or Consul's, changes anything in this version."""
+    return _OTHER_NAMES.get(path, path) in KEYS
+
+
+def read_layer(content: Mapping[str, Any], source: str, *, is_lenient: bool = False) -> Layer:
+    """What a file's `content` says; `source` is its name, for messages.
+
+    Args:
+        is_lenient: an unknown name is a warning, as for files written for a later Consul.
+    """
     layer = Layer()
     for single, several, found in (("service", "services", layer.services), ("check", "checks", layer.checks)):
         try:
             found.extend(find_definitions(content, single, several))
         except ConfigError as error:
             layer.problems.append(f"{source}: {error}")
-    _Reader(layer, source).walk(content, "")
+    _Reader(layer, source, is_lenient=is_lenient).walk(content, "")
     return layer
 
 
 class _Reader:
     """Goes through one file's names and sorts them: ours, without effect, unknown."""
 
-    def __init__(self, layer: Layer, source: str) -> None:
+    def __init__(self, layer: Layer, source: str, *, is_lenient: bool) -> None:
         self._layer = layer
         self._source = source
+        self._unknown = layer.warnings if is_lenient else layer.problems
 
     def walk(self, content: Mapping[str, Any], prefix: str, *, is_told: bool = False) -> None:
         """Reads the block `prefix`; `is_told`: a warning already says that nothing in it has an effect."""
@@ -87,7 +97,7 @@ class _Reader:
             elif path in _OUR_GROUPS or path in _IDLE_GROUPS:
                 self._enter(path, value, is_told=is_told)
             else:
-                self._layer.problems.append(_unknown_text(f"{prefix}{name}", self._source))
+                self._unknown.append(_unknown_text(f"{prefix}{name}", self._source))
 
     def _enter(self, path: str, value: Any, *, is_told: bool) -> None:
         block = value[0] if isinstance(value, list) and len(value) == 1 else value

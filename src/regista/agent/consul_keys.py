@@ -12,6 +12,9 @@ SAME_AS: dict[str, str] = {
     "check_output_max_size": "health.output_bytes_max",
     "default_query_time": "http.wait_default",
     "max_query_time": "http.wait_max",
+    "limits.kv_max_value_size": "kv.value_bytes_max",
+    "limits.txn_max_req_len": "kv.transaction_bytes_max",
+    "session_ttl_min": "kv.session_ttl_min",
 }
 """Consul's path → ours. Where ours is not mounted, Consul's has no effect."""
 
@@ -31,7 +34,7 @@ Consul, so they are refused rather than passed over."""
 _TLS = "ca_file ca_path cert_file key_file tls_min_version tls_cipher_suites verify_incoming verify_outgoing"
 
 _TOP_LEVEL = """
-    primary_datacenter domain alt_domain pid_file server bootstrap bootstrap_expect
+    primary_datacenter domain alt_domain server bootstrap bootstrap_expect
     advertise_addr_wan advertise_addr_ipv4 advertise_addr_ipv6 advertise_addr_wan_ipv4 advertise_addr_wan_ipv6
     advertise_reconnect_timeout
     serf_lan serf_wan translate_wan_addrs tagged_addresses.*

@@ -21,7 +21,7 @@ from regista.catalog import (
     register_check,
     register_service,
 )
-from regista.model import BadInput, CallerError, Check, ConfigError, Service
+from regista.model import BadInput, CallerError, Check, ConfigError, caused_by
 from regista.protocols.consul import read_check, read_service
 
 logger = logging.getLogger(__name__)
@@ -32,11 +32,11 @@ class Definitions:
     """What the files define, checked.
 
     Attributes:
-        services: each with its checks.
+        services: each with its checks, and its sidecar.
         checks: those that stand alone.
     """
 
-    services: tuple[tuple[Service, tuple[Check, ...]], ...] = ()
+    services: tuple[Registration, ...] = ()
     checks: tuple[Check, ...] = ()
 
 
@@ -76,13 +76,16 @@ async def reconcile(
     Raises:
         StateError, StoreError: it could not be written; call again.
     """
-    wanted = {service.key for service, _ in definitions.services}
+    wanted = {each.service.key for each in definitions.services}
     wanted_checks = {check.key for check in definitions.checks}
-    wanted_checks |= {check.key for _, checks in definitions.services for check in checks}
-    for service, checks in definitions.services:
+    for each in definitions.services:
+        wanted_checks |= {check.key for check in each.checks}
+        wanted_checks |= each.sidecar.check_keys() if each.sidecar else set()
+    for each in definitions.services:
+        service = each.service
         if _is_held_by_another(catalog.services.get(service.key), f'service "{service.id}"'):
             continue
-        registration = Registration(service, checks, new_incarnation=new_id())
+        registration = dataclasses.replace(each, new_incarnation=new_id())
         await _write(writer, functools.partial(register_service, wanted=registration, now_s=wall_clock()))
     for check in definitions.checks:
         if not _is_held_by_another(catalog.checks.get(check.key), f'check "{check.id}"'):
@@ -92,7 +95,8 @@ async def reconcile(
         if stale.record.key not in wanted_checks:
             await _write(writer, functools.partial(deregister_check, node=node, check_id=stale.record.id))
     for held in services_before:
-        if held.record.key not in wanted:
+        # A sidecar goes with its instance.
+        if held.record.key not in wanted and not held.record.sidecar_of:
             plan = functools.partial(
                 deregister_service,
                 node=node,
@@ -117,6 +121,6 @@ def _is_held_by_another(entry: Any, what: str) -> bool:
 
 async def _write(writer: CatalogWriter, plan: Plan) -> None:
     try:
-        await writer.write(plan)
+        await writer.write(plan, cause=caused_by("config", reason="the agent's configuration files"))
     except CallerError as error:
         logger.error("a definition in the configuration has no effect: %s", error)  # noqa: TRY400 - the text says all

@@ -114,6 +114,7 @@ AGENT_KEYS: tuple[Key, ...] = (
         False,
         "Allows checks that run programs. Whoever may register a service may then run programs on this machine.",
     ),
+    Key("pid_file", "path", "", "A file with the process's number, written at the start and removed at the end."),
     Key("ready_file", "path", "", "A file written when the agent answers requests, and removed when it stops."),
     Key("service", "definitions", (), "One service of this node, as an object."),
     Key("services", "definitions", (), "Services of this node, as a list of objects. Files are joined."),
@@ -135,6 +136,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("log-level", "log_level", "text", "trace, debug, info, warn or error. Default: info."),
     Flag("log-json", "log_json", "boolean", "Log one JSON object a line."),
     Flag("ready-file", "ready_file", "path", "A file written when the agent answers requests."),
+    Flag("pid-file", "pid_file", "path", "A file with the process's number, for as long as it runs."),
 )
 
 

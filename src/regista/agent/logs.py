@@ -9,6 +9,9 @@ from typing import TextIO
 
 import msgspec
 
+from regista.agent.log_listeners import LogListeners
+from regista.agent.settings import RegistrySettings
+
 LEVELS = {
     "trace": logging.DEBUG,
     "debug": logging.DEBUG,
@@ -52,13 +55,44 @@ class _JsonFormatter(logging.Formatter):
         return msgspec.json.encode(line).decode()
 
 
+def line_formatter(as_json: bool) -> logging.Formatter:  # noqa: FBT001 - the one thing that there is to say
+    """What makes a line of a record."""
+    return _JsonFormatter() if as_json else _TextFormatter()
+
+
+def settle_level() -> None:
+    """Has records made from the lowest level up that anybody wants, and no others."""
+    root = logging.getLogger()
+    root.setLevel(min(handler.level for handler in root.handlers))
+
+
+def add_listeners(settings: RegistrySettings) -> LogListeners:
+    """A place for clients to follow the log; `drop_listeners` ends it."""
+    listeners = LogListeners(
+        line_formatter,
+        listeners_max=settings.log_listeners_max,
+        lines_max=settings.log_listener_lines_max,
+        on_level=settle_level,
+    )
+    logging.getLogger().addHandler(listeners)
+    return listeners
+
+
+def drop_listeners(listeners: LogListeners) -> None:
+    """Ends what they follow, and takes their place away."""
+    listeners.end_all()
+    logging.getLogger().removeHandler(listeners)
+    settle_level()
+
+
 def set_up_logs(level: str, *, as_json: bool, stream: TextIO = sys.stderr) -> None:
     """Sends every logger's records from `level` up to `stream`; call again to change the level."""
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_JsonFormatter() if as_json else _TextFormatter())
+    handler.setFormatter(line_formatter(as_json))
+    handler.setLevel(LEVELS[level])
     root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(LEVELS[level])
+    root.handlers[:] = [handler, *(each for each in root.handlers if isinstance(each, LogListeners))]
+    settle_level()
     # The event loop's own debugging is no help to whoever operates the agent.
     logging.getLogger("asyncio").setLevel(max(LEVELS[level], logging.INFO))
 

@@ -7,7 +7,9 @@ from typing import Any
 
 from regista.health import HealthSettings
 from regista.model import setting
+from regista.protocols.consul import EventSettings, KvSettings
 from regista.protocols.http import HttpSettings
+from regista.protocols.native import HistorySettings
 from regista.store import StoreSettings
 
 
@@ -45,6 +47,20 @@ class RegistrySettings:
         at_least=0,
         at_most=600,
     )
+    log_listeners_max: int = setting(
+        16,
+        "How many clients may follow the agent's log (`/v1/agent/monitor`) at once; one more gets 429. Each costs "
+        "the formatting of every line that it wants.",
+        at_least=0,
+        at_most=1000,
+    )
+    log_listener_lines_max: int = setting(
+        512,
+        "How many lines of the log wait for each such client; one that reads more slowly loses the oldest. More "
+        "rides out longer pauses; fewer saves memory.",
+        at_least=16,
+        at_most=100_000,
+    )
 
 
 SETTINGS_BLOCKS: tuple[tuple[str, type[Any]], ...] = (
@@ -52,5 +68,8 @@ SETTINGS_BLOCKS: tuple[tuple[str, type[Any]], ...] = (
     ("health", HealthSettings),
     ("http", HttpSettings),
     ("registry", RegistrySettings),
+    ("history", HistorySettings),
+    ("events", EventSettings),
+    ("kv", KvSettings),
 )
 """The rooms with settings, by the name of their block in the file; `AgentConfig` has a field for each."""

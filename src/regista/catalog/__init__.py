@@ -4,6 +4,12 @@ Pure: no I/O, no clock, no randomness; waiting is a plain callback here and a fu
 model, and no other room; the agent joins it to a store.
 """
 
+from regista.catalog.autopilot import autopilot, set_autopilot
+from regista.catalog.catalog_steps import CheckStep, NodeStep, ServiceStep
+from regista.catalog.config_writes import delete_config_entry, put_config_entry
+from regista.catalog.drafts import stamped
+from regista.catalog.events import Event, EventRing, events_index, is_for, read_filters
+from regista.catalog.explain import Finding, Judged, explain_lookup
 from regista.catalog.filters import (
     AGENT_SERVICE_FIELDS,
     CHECK_SERVICE_NODE_FIELDS,
@@ -15,9 +21,63 @@ from regista.catalog.filters import (
     parse_filter,
 )
 from regista.catalog.filters import Fields as FilterFields
-from regista.catalog.queries import Instance, Lookup, check_list, find_instances, node_list, service_tags
+from regista.catalog.gateways import GatewayService, gateway_services, ingress_gateways
+from regista.catalog.kv_writes import (
+    KvStep,
+    acquire_key,
+    delete_key,
+    delete_key_at,
+    delete_keys,
+    plan_kv,
+    release_key,
+    set_key,
+    set_key_at,
+)
+from regista.catalog.lock_delays import LockDelays
+from regista.catalog.maintenance import is_maintenance, set_node_maintenance, set_service_maintenance
+from regista.catalog.past import Rewind
+from regista.catalog.queries import (
+    Instance,
+    Lookup,
+    check_list,
+    checks_of,
+    find_instances,
+    node_list,
+    service_tags,
+    with_id,
+)
+from regista.catalog.query_execution import answer_query, find_query, is_uuid
+from regista.catalog.query_writes import create_query, delete_query, replace_query
 from regista.catalog.replica import Catalog
-from regista.catalog.topics import CHECKS, NODES, SERVICES, node_topic, service_topic
+from regista.catalog.restoring import restore
+from regista.catalog.session_writes import create_session, destroy_session, is_well, session_key, settle_session
+from regista.catalog.sidecars import Sidecar, sidecar_id
+from regista.catalog.topics import (
+    CHECKS,
+    CONFIG_ENTRIES,
+    COORDINATES,
+    EVENTS,
+    NODES,
+    QUERIES,
+    SERVICES,
+    SESSIONS,
+    config_topic,
+    coordinate_topic,
+    mesh_topic,
+    node_topic,
+    query_topic,
+    service_topic,
+    session_topic,
+)
+from regista.catalog.transactions import (
+    KvOperation,
+    Operation,
+    Outcome,
+    Result,
+    is_read_only,
+    plan_operations,
+)
+from regista.catalog.versions import VersionRange, parse_range
 from regista.catalog.writes import (
     CatalogEntry,
     Registration,
@@ -32,6 +92,7 @@ from regista.catalog.writes import (
     register_node,
     register_service,
     set_check_status,
+    set_coordinate,
     take_over_node,
 )
 
@@ -39,36 +100,104 @@ __all__ = [
     "AGENT_SERVICE_FIELDS",
     "CHECKS",
     "CHECK_SERVICE_NODE_FIELDS",
+    "CONFIG_ENTRIES",
+    "COORDINATES",
+    "EVENTS",
     "HEALTH_CHECK_FIELDS",
     "NODES",
     "NODE_FIELDS",
     "NODE_SERVICE_FIELDS",
+    "QUERIES",
     "SERVICES",
     "SERVICE_NODE_FIELDS",
+    "SESSIONS",
     "Catalog",
     "CatalogEntry",
+    "CheckStep",
+    "Event",
+    "EventRing",
     "Filter",
     "FilterFields",
+    "Finding",
+    "GatewayService",
     "Instance",
+    "Judged",
+    "KvOperation",
+    "KvStep",
+    "LockDelays",
     "Lookup",
+    "NodeStep",
+    "Operation",
+    "Outcome",
     "Registration",
+    "Result",
+    "Rewind",
+    "ServiceStep",
+    "Sidecar",
+    "VersionRange",
+    "acquire_key",
+    "answer_query",
+    "autopilot",
     "check_incarnation",
     "check_list",
+    "checks_of",
+    "config_topic",
+    "coordinate_topic",
+    "create_query",
+    "create_session",
+    "delete_config_entry",
+    "delete_key",
+    "delete_key_at",
+    "delete_keys",
+    "delete_query",
     "deregister_check",
     "deregister_node",
     "deregister_service",
+    "destroy_session",
+    "events_index",
+    "explain_lookup",
     "find_instances",
+    "find_query",
     "forget_tombstones",
+    "gateway_services",
+    "ingress_gateways",
+    "is_for",
+    "is_maintenance",
+    "is_read_only",
+    "is_uuid",
+    "is_well",
     "managed_by",
+    "mesh_topic",
     "node_list",
     "node_topic",
     "parse_filter",
+    "parse_range",
+    "plan_kv",
+    "plan_operations",
+    "put_config_entry",
+    "query_topic",
+    "read_filters",
     "register_check",
     "register_in_catalog",
     "register_node",
     "register_service",
+    "release_key",
+    "replace_query",
+    "restore",
     "service_tags",
     "service_topic",
+    "session_key",
+    "session_topic",
+    "set_autopilot",
     "set_check_status",
+    "set_coordinate",
+    "set_key",
+    "set_key_at",
+    "set_node_maintenance",
+    "set_service_maintenance",
+    "settle_session",
+    "sidecar_id",
+    "stamped",
     "take_over_node",
+    "with_id",
 ]

@@ -77,18 +77,31 @@ class Choice:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Repeat:
-    """The part from `least` to `most` times; `most` is None where nothing bounds it."""
+    """The part from `least` to `most` times; `most` is None where nothing bounds it.
+
+    Attributes:
+        is_lazy: whether a match with fewer is better; it matters for what groups match, not for whether.
+    """
 
     part: Pattern
     least: int
     most: int | None
+    is_lazy: bool = False
 
 
-Pattern: TypeAlias = Assertion | Characters | Sequence | Choice | Repeat
+@dataclasses.dataclass(frozen=True, slots=True)
+class Group:
+    """The part, which a caller may ask for by its number; from 1, in the order of the opening parentheses."""
+
+    part: Pattern
+    number: int
+
+
+Pattern: TypeAlias = Assertion | Characters | Sequence | Choice | Repeat | Group
 
 
 def parse_pattern(text: str) -> Pattern:
-    r"""The tree of a pattern in RE2's syntax, without what matters only for captures and for which match wins.
+    r"""The tree of a pattern in RE2's syntax.
 
     Missing are `\Q…\E` and the classes behind `\p`, because Python has no table of Unicode's scripts.
 
@@ -148,6 +161,8 @@ class _PatternParser:
         self._text = text
         self._at = 0
         self._depth = 0
+        self._groups_count = 0
+        self._is_lazy = False
         self._flags: frozenset[str] = frozenset()
 
     def parse(self) -> Pattern:
@@ -177,9 +192,10 @@ class _PatternParser:
         bounds = self._bounds() if atoms else None
         if bounds is None:
             return atoms
+        is_lazy = self._is_lazy
         if self._bounds() is not None:
             raise ValueError(f"invalid nested repetition operator: `{self._text[start : self._at]}`")
-        return [Repeat(atoms[0], *bounds)]
+        return [Repeat(atoms[0], *bounds, is_lazy)]
 
     def _bounds(self) -> tuple[int, int | None] | None:
         """The bounds of the repetition that comes next; None if none does."""
@@ -196,8 +212,10 @@ class _PatternParser:
             self._at += 1
         else:
             return None
-        # A `?` behind it asks for the shortest match; here it only matters whether there is one.
-        self._at += self._text.startswith("?", self._at)
+        # A `?` behind it asks for the shortest match; the flag U turns the meaning round.
+        is_marked = self._text.startswith("?", self._at)
+        self._at += is_marked
+        self._is_lazy = is_marked != ("U" in self._flags)
         return (least, most)
 
     def _atom(self) -> list[Pattern]:
@@ -227,6 +245,10 @@ class _PatternParser:
         self._flags = (flags_before | set(head[1] or "")) - set(head[2] or "")
         if head[3] == ")":
             return []
+        number = 0
+        if head[3] is None:
+            self._groups_count += 1
+            number = self._groups_count
         self._depth += 1
         if self._depth > FILTER_DEPTH_MAX:
             raise ValueError(f"expression nests too deeply: more than {FILTER_DEPTH_MAX} parentheses")
@@ -236,7 +258,7 @@ class _PatternParser:
         self._at += 1
         self._depth -= 1
         self._flags = flags_before
-        return [tree]
+        return [Group(tree, number) if number else tree]
 
     def _escape(self) -> Pattern:
         assertion = _ESCAPED_ASSERTIONS.get(self._text[self._at + 1 : self._at + 2])
@@ -358,6 +380,15 @@ def compile_pattern(match: Match, allowance: Allowance) -> Filter:
         ) from None
 
 
+def compile_search(pattern: str) -> Callable[[str], bool]:
+    """Whether the pattern matches anywhere in a text, outside of filters.
+
+    Raises:
+        ValueError: it is no pattern, or too large a one; with the words that Go uses.
+    """
+    return _Automaton(pattern, Allowance()).search
+
+
 class _State(dict[str, "_State"]):
     """Where the automaton is after some characters; maps the next character to the state after it, once known.
 
@@ -431,6 +462,8 @@ class _Automaton:
             return self._add(self._forks, tuple(self._write(each, after) for each in part.parts))
         if isinstance(part, Repeat):
             return self._write_repeat(part, after)
+        if isinstance(part, Group):
+            return self._write(part.part, after)
         for each in reversed(part.parts):
             after = self._write(each, after)
         return after
@@ -472,7 +505,7 @@ class _Automaton:
         if not is_match:
             before = ""
             if self._conditions:
-                before = "\n" if character == "\n" else "w" if _is_of_word(character) else " "
+                before = kind_of(character)
             key = (tuple(sorted(following)), before)
             known = self._states.get(key)
             after = self._states.setdefault(key, _State(self, *key)) if known is None else known
@@ -498,7 +531,7 @@ class _Automaton:
                 pending += self._forks[number]
             elif number != self._MATCH:
                 condition, after = self._conditions[number]
-                if _holds(condition, state.before, character):
+                if holds(condition, state.before, character):
                     pending.append(after)
         self._allowance.looks -= len(seen)
         if self._allowance.looks < 0:
@@ -514,7 +547,13 @@ class _Automaton:
         self._transitions = 0
 
 
-def _holds(condition: Assertion, before: str, character: str | None) -> bool:
+def kind_of(character: str) -> str:
+    """A character as far as conditions tell it apart: a line break, `w` for any of a word, or a space."""
+    return "\n" if character == "\n" else "w" if _is_of_word(character) else " "
+
+
+def holds(condition: Assertion, before: str, character: str | None) -> bool:
+    """Whether the condition holds between a character of the kind `before`, "" for none, and the next one."""
     if condition is Assertion.TEXT_START:
         return before == ""
     if condition is Assertion.TEXT_END:

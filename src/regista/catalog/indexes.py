@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TypeVar
 
 from regista.catalog.shelves import Shelf
-from regista.catalog.topics import CHECKS, NODES, SERVICES, node_topic, service_topic
+from regista.catalog.topics import CHECKS, NODES, SERVICES, mesh_topic, node_topic, service_topic
 from regista.model import Check, Entry, Node, Service
 
 T = TypeVar("T")
@@ -62,46 +62,48 @@ class ServiceGroup:
 
 
 class ServiceIndexes(Shelf[Service]):
-    """Instances by service name and by node."""
+    """Instances by service name, by the name that they are reached by within the mesh, and by node."""
 
     def __init__(self) -> None:
         super().__init__()
         self.by_name: dict[str, ServiceGroup] = {}
+        self.by_mesh_name: dict[str, ServiceGroup] = {}
         self.by_node: dict[str, Services] = {}
 
     def add(self, key: str, entry: Entry[Service]) -> None:
         """Notes an entry that was just put among the records; its key is free here."""
         service = entry.record
-        name = service.name.lower()
-        group = self.by_name.get(name)
-        if group is None:
-            group = self.by_name[name] = ServiceGroup()
-        group.members[key] = entry
-        group.changed()
+        _join(self.by_name, service.name, key, entry)
+        if service.mesh_name:
+            _join(self.by_mesh_name, service.mesh_name, key, entry)
         self.by_node.setdefault(service.node.lower(), {})[key] = entry
 
     def remove(self, key: str, entry: Entry[Service]) -> None:
         """Drops an entry that was noted before."""
         service = entry.record
-        name = service.name.lower()
-        group = self.by_name[name]
-        del group.members[key]
-        group.changed()
-        if not group.members:
-            del self.by_name[name]
+        _part(self.by_name, service.name, key)
+        if service.mesh_name:
+            _part(self.by_mesh_name, service.mesh_name, key)
         _discard(self.by_node, service.node.lower(), key)
 
     def topics(self, record: Service) -> Iterable[str]:
         """The list of services, those of its name, its node."""
-        return SERVICES, service_topic(record.name), node_topic(record.node)
+        topics = SERVICES, service_topic(record.name), node_topic(record.node)
+        return (*topics, mesh_topic(record.mesh_name)) if record.mesh_name else topics
 
     def has_topic(self, room: str, name: str) -> bool:
         """Whether there are instances of that name, or on that node."""
-        return (room == "service" and name in self.by_name) or (room == "node" and name in self.by_node)
+        return (
+            (room == "service" and name in self.by_name)
+            or (room == "mesh" and name in self.by_mesh_name)
+            or (room == "node" and name in self.by_node)
+        )
 
     def topics_on(self, node: str) -> set[str]:
         """The topics of every service on a node."""
-        return {service_topic(entry.record.name) for entry in self.by_node.get(node.lower(), {}).values()}
+        services = [entry.record for entry in self.by_node.get(node.lower(), {}).values()]
+        topics = {service_topic(service.name) for service in services}
+        return topics | {mesh_topic(service.mesh_name) for service in services if service.mesh_name}
 
 
 class CheckIndexes(Shelf[Check]):
@@ -148,8 +150,11 @@ class CheckIndexes(Shelf[Check]):
         topics = [CHECKS, node_topic(record.node), service_topic(record.service_name)]
         # An instance may have been renamed since the check was registered.
         service = self._services.entries.get(record.service_key)
-        if service is not None and service.record.name != record.service_name:
-            topics.append(service_topic(service.record.name))
+        if service is not None:
+            if service.record.name != record.service_name:
+                topics.append(service_topic(service.record.name))
+            if service.record.mesh_name:
+                topics.append(mesh_topic(service.record.mesh_name))
         return topics
 
     def has_topic(self, room: str, name: str) -> bool:
@@ -208,6 +213,22 @@ class NodeIndexes(Shelf[Node]):
             self.by_id[node_id] = max(claims.values(), key=lambda entry: (entry.modify_index, entry.record.key))
         else:
             self.by_id.pop(node_id, None)
+
+
+def _join(groups: dict[str, ServiceGroup], name: str, key: str, entry: Entry[Service]) -> None:
+    group = groups.get(name.lower())
+    if group is None:
+        group = groups[name.lower()] = ServiceGroup()
+    group.members[key] = entry
+    group.changed()
+
+
+def _part(groups: dict[str, ServiceGroup], name: str, key: str) -> None:
+    group = groups[name.lower()]
+    del group.members[key]
+    group.changed()
+    if not group.members:
+        del groups[name.lower()]
 
 
 def _by_node_and_id(entry: Entry[Service]) -> tuple[str, str]:

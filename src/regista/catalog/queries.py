@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
+from regista.catalog.distance import distance_from
 from regista.catalog.indexes import Checks
 from regista.catalog.replica import Catalog
-from regista.model import PASSING, Check, Entry, Node, Service
+from regista.catalog.versions import VersionRange
+from regista.model import PASSING, Check, Entry, Node, Service, node_item_key
 
 Pair = tuple[str, str]
 
@@ -19,16 +21,20 @@ class Lookup:
     Attributes:
         tags: all of them, without regard to case.
         meta, node_meta: all pairs, exactly.
+        version: the range in which the instance's `version` in its metadata must be; None for any, or none.
         passing_only: only instances whose every check, their node's included, is passing.
-        near: a node whose own instances come first; "" for none.
+        near: a node whose own instances come first, then the others by distance from it; "" for none.
+        within_mesh: whether those are wanted that the name is reached through within the mesh.
     """
 
     name: str
     tags: tuple[str, ...] = ()
     meta: tuple[Pair, ...] = ()
     node_meta: tuple[Pair, ...] = ()
+    version: VersionRange | None = None
     passing_only: bool = False
     near: str = ""
+    within_mesh: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,11 +52,12 @@ class Instance:
 
 
 def find_instances(catalog: Catalog, lookup: Lookup) -> list[Instance]:
-    """The instances wanted, by node and id, those on `lookup.near` first.
+    """The instances wanted, by node and id; by distance from `lookup.near` before, if it is given.
 
     Costs O(instances of that service), or of those with its first tag.
     """
-    group = catalog.service_indexes.by_name.get(lookup.name.lower())
+    indexes = catalog.service_indexes
+    group = (indexes.by_mesh_name if lookup.within_mesh else indexes.by_name).get(lookup.name.lower())
     if group is None:
         return []
     candidates: Iterable[Entry[Service]] = group.ordered()
@@ -70,31 +77,42 @@ def find_instances(catalog: Catalog, lookup: Lookup) -> list[Instance]:
             continue
         if nodes is not None and node_key not in nodes:
             continue
+        if lookup.version is not None and not lookup.version.admits((service.meta or {}).get("version", "")):
+            continue
         instance = Instance(entry, catalog.nodes.get(node_key), tuple(catalog.check_entries(service)))
         if not lookup.passing_only or instance.is_passing:
             found.append(instance)
     if lookup.near:
-        near = lookup.near.lower()
-        found.sort(key=lambda instance: instance.service.record.node.lower() != near)
+        distance = distance_from(catalog.coordinates, lookup.near)
+        found.sort(key=lambda instance: distance(instance.service.record.node))
     return found
 
 
 def node_list(catalog: Catalog, *, meta: tuple[Pair, ...] = (), near: str = "") -> list[Entry[Node]]:
-    """The nodes with all these metadata pairs, by name, `near` first."""
+    """The nodes with all these metadata pairs, by name; by distance from `near` before, if it is given."""
     keys = sorted(catalog.node_indexes.with_meta(meta) if meta else catalog.nodes)
     if near:
-        keys.sort(key=lambda key: key != near.lower())
+        keys.sort(key=distance_from(catalog.coordinates, near))
     return [catalog.nodes[key] for key in keys]
 
 
-def service_tags(catalog: Catalog, *, node_meta: tuple[Pair, ...] = ()) -> dict[str, list[str]]:
-    """Every service's name as it is spelled, sorted, with its instances' tags in the order of first use."""
+def service_tags(
+    catalog: Catalog, *, node_meta: tuple[Pair, ...] = (), keeps: Callable[[Instance], bool] | None = None
+) -> dict[str, list[str]]:
+    """Every service's name as it is spelled, sorted, with its instances' tags in the order of first use.
+
+    Args:
+        keeps: whether an instance, given without its checks, counts; None for all.
+    """
     nodes = catalog.node_indexes.with_meta(node_meta) if node_meta else None
     names: dict[str, dict[str, None]] = {}
     for group in catalog.service_indexes.by_name.values():
         for entry in group.ordered():
             service = entry.record
-            if nodes is None or service.node.lower() in nodes:
+            node_key = service.node.lower()
+            if nodes is not None and node_key not in nodes:
+                continue
+            if keeps is None or keeps(Instance(entry, catalog.nodes.get(node_key), ())):
                 names.setdefault(service.name, {}).update(dict.fromkeys(service.tags))
     return {name: list(names[name]) for name in sorted(names)}
 
@@ -102,15 +120,37 @@ def service_tags(catalog: Catalog, *, node_meta: tuple[Pair, ...] = ()) -> dict[
 def check_list(
     catalog: Catalog, checks: Checks | None, *, node_meta: tuple[Pair, ...] = (), near: str = ""
 ) -> list[Entry[Check]]:
-    """These checks by node and id, only those on nodes with the metadata pairs, those on `near` first."""
+    """These checks by node and id, only those on nodes with the metadata pairs; `near` as in `node_list`."""
     nodes = catalog.node_indexes.with_meta(node_meta) if node_meta else None
     found = sorted(
         (entry for entry in (checks or {}).values() if nodes is None or entry.record.node.lower() in nodes),
         key=lambda entry: (entry.record.node.lower(), entry.record.id.lower()),
     )
     if near:
-        found.sort(key=lambda entry: entry.record.node.lower() != near.lower())
+        distance = distance_from(catalog.coordinates, near)
+        found.sort(key=lambda entry: distance(entry.record.node))
     return found
+
+
+def with_id(catalog: Catalog, service_id: str) -> list[Entry[Service]]:
+    """The instances with that id; it is unique on a node only. Costs O(nodes)."""
+    found = (
+        catalog.services.get(node_item_key(node, service_id)) for node in sorted(catalog.service_indexes.by_node)
+    )
+    return [entry for entry in found if entry is not None]
+
+
+def checks_of(catalog: Catalog, service: str) -> Checks:
+    """The checks of the service of that name; where there is none, of the instances with that id. By key."""
+    indexes = catalog.check_indexes
+    of_name = indexes.by_service_name.get(service.lower(), {})
+    if of_name or service.lower() in catalog.service_indexes.by_name:
+        return of_name
+    return {
+        check.record.key: check
+        for entry in with_id(catalog, service)
+        for check in indexes.by_instance.get(entry.record.key, ())
+    }
 
 
 def _has_pairs(meta: dict[str, str] | None, pairs: Iterable[Pair]) -> bool:

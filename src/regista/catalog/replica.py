@@ -10,10 +10,36 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from regista.catalog.config_entries import ConfigShelf
+from regista.catalog.coordinates import CoordinateShelf
 from regista.catalog.indexes import CheckIndexes, NodeIndexes, ServiceIndexes
+from regista.catalog.kv import KV_DELETIONS_MAX, KvShelf
+from regista.catalog.prepared_queries import QueryShelf
+from regista.catalog.sessions import SessionShelf
 from regista.catalog.shelves import Shelf
 from regista.catalog.topics import Topics
-from regista.model import Batch, Change, Check, Delete, Entry, Node, Put, Record, Service, Snapshot, Tombstone
+from regista.model import (
+    Autopilot,
+    Batch,
+    Change,
+    Check,
+    ConfigEntry,
+    ConfigRevision,
+    Coordinate,
+    Delete,
+    Entry,
+    KvEntry,
+    Node,
+    PortClaim,
+    PreparedQuery,
+    Put,
+    QueryName,
+    Record,
+    Service,
+    Session,
+    Snapshot,
+    Tombstone,
+)
 
 BatchSubscriber = Callable[[Batch], None]
 
@@ -26,29 +52,52 @@ class Catalog:
 
     Attributes:
         index: the index of the last batch applied.
-        nodes, services, checks, tombstones: entries by key; read only.
+        nodes, services, checks, tombstones, port_claims: entries by key; read only.
+        coordinates, config_entries, queries, kv, sessions: the shelves of these kinds; read only.
+        config_revisions: the one record that all changes of configuration entries rest on; read only.
+        query_names: whose a prepared query's name is, by key; read only.
         service_indexes, check_indexes, node_indexes: the same entries by other things; read only.
         topics: what changed when, and who waits for it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, kv_deletions_max: int = KV_DELETIONS_MAX) -> None:
         self.index = 0
+        self.topics = Topics()
         self.service_indexes = ServiceIndexes()
         self.check_indexes = CheckIndexes(self.service_indexes)
         self.node_indexes = NodeIndexes(self.service_indexes)
         graveyard: Shelf[Tombstone] = Shelf()
+        port_claims: Shelf[PortClaim] = Shelf()
+        self.coordinates = CoordinateShelf()
+        self.config_entries = ConfigShelf()
+        self.queries = QueryShelf()
+        self.kv = KvShelf(self.topics, deletions_max=kv_deletions_max)
+        self.sessions = SessionShelf()
+        query_names: Shelf[QueryName] = Shelf()
+        self.query_names = query_names.entries
+        config_revisions: Shelf[ConfigRevision] = Shelf()
+        self.config_revisions = config_revisions.entries
         self.services = self.service_indexes.entries
         self.checks = self.check_indexes.entries
         self.nodes = self.node_indexes.entries
         self.tombstones = graveyard.entries
+        self.port_claims = port_claims.entries
         # Every kind of record has its shelf here.
         self._shelves: dict[str, Shelf[Any]] = {
             Node.kind: self.node_indexes,
             Service.kind: self.service_indexes,
             Check.kind: self.check_indexes,
             Tombstone.kind: graveyard,
+            PortClaim.kind: port_claims,
+            Autopilot.kind: Shelf[Autopilot](),
+            Coordinate.kind: self.coordinates,
+            ConfigEntry.kind: self.config_entries,
+            ConfigRevision.kind: config_revisions,
+            PreparedQuery.kind: self.queries,
+            KvEntry.kind: self.kv,
+            Session.kind: self.sessions,
+            QueryName.kind: query_names,
         }
-        self.topics = Topics()
         self._forget_topics_at = _FORGET_TOPICS_AT
         self._outputs: dict[str, str] = {}
         self._subscribers: list[BatchSubscriber] = []
@@ -62,6 +111,8 @@ class Catalog:
         """
         assert not self.index, "load is for an empty replica"
         self.topics.absent_index = max(1, snapshot.floor_index)
+        for shelf in self._shelves.values():
+            shelf.begin(snapshot.floor_index)
         for entry in sorted(snapshot.entries, key=lambda entry: entry.modify_index):
             self._shelves[entry.record.kind].put(entry.record.key, entry)
         for shelf in self._shelves.values():
@@ -69,9 +120,11 @@ class Catalog:
                 self.topics.touch(shelf.topics(entry.record), max(entry.modify_index, snapshot.floor_index))
         for batch in snapshot.recent:
             for change in batch.changes:
+                self._shelves[change.record.kind].note(change, batch.index)
                 gone = change.record if isinstance(change, Delete) else change.replaces
-                if gone is not None:
-                    self.topics.touch(self._topics_of(gone), batch.index)
+                topics = tuple(self._topics_of(gone)) if gone is not None else ()
+                if topics:
+                    self.topics.touch(topics, batch.index)
                     # The replica before may have forgotten the topic, and told this index of all absent ones.
                     self.topics.absent_index = max(self.topics.absent_index, batch.index)
         self._forget_topics()
@@ -95,6 +148,10 @@ class Catalog:
         """Has `subscriber` called with every later batch, in order, once the replica has applied it."""
         self._subscribers.append(subscriber)
 
+    def entries(self) -> list[Entry[Record]]:
+        """Every entry, in a list of the caller's; copies references only."""
+        return [entry for shelf in self._shelves.values() for entry in shelf.entries.values()]
+
     def output(self, entry: Entry[Check]) -> str:
         """The check's latest output."""
         return self._outputs.get(entry.record.key, entry.record.output)
@@ -105,6 +162,16 @@ class Catalog:
         if entry is not None and self.output(entry) != output:
             self._outputs[key] = output
             self.topics.refresh(self._topics_of(entry.record))
+
+    def all_entries(self) -> Iterator[Entry[Record]]:
+        """Every entry of every kind; don't give up the thread meanwhile."""
+        for shelf in self._shelves.values():
+            yield from shelf.entries.values()
+
+    def find(self, kind: str, key: str) -> Entry[Record] | None:
+        """The entry of that kind under that key."""
+        entry: Entry[Record] | None = self._shelves[kind].entries.get(key)
+        return entry
 
     def check_entries(self, service: Service) -> Iterator[Entry[Check]]:
         """The checks that speak for an instance: its node's own, then its own, each by check id."""
@@ -124,6 +191,7 @@ class Catalog:
             topics += shelf.topics(before.record)
         if isinstance(change, Put):
             shelf.put(key, Entry(record, before.create_index if before else index, index))
+        shelf.note(change, index)
         if record.kind == Check.kind and not (
             isinstance(change, Put) and before is not None and _says_the_same(before.record, record)
         ):

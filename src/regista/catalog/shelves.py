@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Generic, TypeVar
 
-from regista.model import Entry, Record
+from regista.model import Change, Entry, Record
 
 R = TypeVar("R", bound=Record)
 
@@ -40,6 +40,12 @@ class Shelf(Generic[R]):
 
     def remove(self, key: str, entry: Entry[R]) -> None:
         """Drops an entry that was noted before."""
+
+    def begin(self, floor_index: int) -> None:
+        """Is told, before a replica is filled, that the log says nothing of what was up to `floor_index`."""
+
+    def note(self, change: Change, index: int) -> None:
+        """Is told of each change of this kind, and after a start again of those in the log, in their order."""
 
     def topics(self, record: R) -> Iterable[str]:  # noqa: ARG002 - kinds that nobody waits for have none
         """What answers a change of this record may alter."""

@@ -13,6 +13,12 @@ NODES = "nodes"
 SERVICES = "services"
 CHECKS = "checks"
 
+COORDINATES = "coordinates"
+QUERIES = "queries"
+CONFIG_ENTRIES = "config-entries"
+EVENTS = "events"
+SESSIONS = "sessions"
+
 WakeUp = Callable[[], None]
 
 
@@ -24,6 +30,31 @@ def service_topic(name: str) -> str:
 def node_topic(name: str) -> str:
     """A node, its services and its checks."""
     return "node/" + name.lower()
+
+
+def coordinate_topic(node: str) -> str:
+    """Where a node is in the network."""
+    return "coordinate/" + node.lower()
+
+
+def session_topic(session_id: str) -> str:
+    """A session."""
+    return "session/" + session_id
+
+
+def query_topic(query_id: str) -> str:
+    """A prepared query."""
+    return "query/" + query_id
+
+
+def config_topic(entry_kind: str, name: str | None = None) -> str:
+    """The configuration entries of a kind, or the one of that name."""
+    return f"config/{entry_kind}" if name is None else f"config/{entry_kind}/{name.lower()}"
+
+
+def mesh_topic(name: str) -> str:
+    """The instances through which a service is reached within the mesh, their checks, and their nodes."""
+    return "mesh/" + name.lower()
 
 
 class _Topic:
@@ -51,6 +82,13 @@ class Topics:
 
     def __len__(self) -> int:
         return len(self._topics)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._topics
+
+    def has_all(self, names: Iterable[str]) -> bool:
+        """Whether each of these topics is kept, so that its version tells of every change."""
+        return all(name in self._topics for name in names)
 
     def index(self, names: Iterable[str]) -> int:
         """The highest index of these topics, at least 1 (Consul never says 0)."""

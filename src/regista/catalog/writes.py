@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
-from typing import TypeVar
 
 import msgspec
 
+from regista.catalog.drafts import Draft
+from regista.catalog.live_drafts import LiveDraft
 from regista.catalog.replica import Catalog
+from regista.catalog.sidecars import Sidecar, placed, sidecar_key
 from regista.model import (
-    Change,
+    UNKNOWN_CAUSE,
     Check,
-    Condition,
-    Delete,
+    Coordinate,
     Entry,
     Forbidden,
     Manager,
     Node,
     NotFound,
-    Put,
-    Record,
     Service,
     StaleIncarnation,
     Status,
@@ -35,8 +34,6 @@ from regista.model import (
     node_item_key,
     tombstone_key,
 )
-
-R = TypeVar("R", Node, Service, Check, Tombstone)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,60 +45,14 @@ class Registration:
         checks: a status other than critical counts only for a check that is new.
         replace_checks: whether checks of the instance that are not named here are to go.
         new_incarnation: a fresh id, taken if the instance needs one.
+        sidecar: the proxy that goes with it; one that is there already goes if there is to be none.
     """
 
     service: Service
     checks: tuple[Check, ...] = ()
     replace_checks: bool = False
     new_incarnation: str = ""
-
-
-class _Draft:
-    """A transaction in the making: adds only real changes, and a condition for everything that was looked at."""
-
-    def __init__(self) -> None:
-        self._changes: dict[tuple[str, str], Change] = {}
-        self._conditions: dict[tuple[str, str], Condition] = {}
-
-    def rests_on(self, kind: str, key: str, entry: Entry[Record] | None) -> None:
-        """The decision holds only while this entry (or its absence) does."""
-        self._conditions[kind, key] = Condition(kind, key, entry.modify_index if entry else 0)
-
-    def put(self, entry: Entry[R] | None, record: R) -> None:
-        """Makes `record` true where `entry` was found."""
-        self.rests_on(record.kind, record.key, entry)
-        if entry is None:
-            self._changes[record.kind, record.key] = Put(record)
-        elif entry.record != record:
-            self._changes[record.kind, record.key] = Put(record, entry.record)
-        else:
-            self._changes.pop((record.kind, record.key), None)
-
-    def renew(self, entry: Entry[Service]) -> None:
-        """Writes an instance again as it is, because it gets one more check.
-
-        Whoever planned at the same time on all the checks of the instance rests on the instance's index, and so
-        has to plan again with the new one.
-        """
-        record = entry.record
-        self.rests_on(record.kind, record.key, entry)
-        self._changes.setdefault((record.kind, record.key), Put(record))
-
-    def bury(self, tombstone: Tombstone) -> None:
-        """Notes the end of an incarnation; whatever stood under its key said the same."""
-        self._changes[tombstone.kind, tombstone.key] = Put(tombstone)
-
-    def delete(self, entry: Entry[Record]) -> None:
-        """Makes an end of what was found."""
-        record = entry.record
-        self.rests_on(record.kind, record.key, entry)
-        self._changes[record.kind, record.key] = Delete(record)
-
-    def transaction(self) -> Transaction:
-        """The finished draft."""
-        if not self._changes:
-            return Transaction()
-        return Transaction(tuple(self._changes.values()), tuple(self._conditions.values()))
+    sidecar: Sidecar | None = None
 
 
 def register_service(catalog: Catalog, wanted: Registration, *, now_s: float) -> Transaction:
@@ -118,11 +69,11 @@ def register_service(catalog: Catalog, wanted: Registration, *, now_s: float) ->
 
     Source: Consul 1.9, agent/service/register (behaviour); incarnations are Regista's.
     """
-    draft = _Draft()
+    draft = LiveDraft(catalog)
     service = wanted.service
     found = catalog.services.get(service.key)
     if found and service.manager != "server":
-        _refuse_servers_own(found)
+        refuse_servers_own(found)
     claimed = service.incarnation
     if claimed:
         check_incarnation(catalog, service.node, service.id, claimed)
@@ -134,15 +85,10 @@ def register_service(catalog: Catalog, wanted: Registration, *, now_s: float) ->
         service = msgspec.structs.replace(service, incarnation=wanted.new_incarnation)
     if found and claimed and found.record.incarnation != claimed:
         reason = f"was replaced by incarnation {claimed}"
-        draft.bury(_tombstone(found.record, reason, now_s))
+        bury(catalog, draft, found.record, reason, now_s)
     draft.put(found, service)
-    for check in wanted.checks:
-        _put_check(catalog, draft, check)
-    if wanted.replace_checks:
-        kept = {check.key for check in wanted.checks}
-        for entry in catalog.check_indexes.by_instance.get(service.key, ()):
-            if entry.record.key not in kept:
-                draft.delete(entry)
+    _put_checks(catalog, draft, service, wanted.checks, replace_checks=wanted.replace_checks)
+    _put_sidecar(catalog, draft, wanted, service.incarnation, now_s)
     return draft.transaction()
 
 
@@ -171,7 +117,7 @@ def deregister_service(
             "Leave it to its owner, or deregister it without an incarnation.",
             incarnation=incarnation,
         )
-    draft = _Draft()
+    draft = LiveDraft(catalog)
     _delete_service(catalog, draft, found, reason, now_s)
     return draft.transaction()
 
@@ -184,7 +130,7 @@ def register_check(catalog: Catalog, check: Check) -> Transaction:
     Raises:
         NotFound: `service_id` names no instance on the check's node.
     """
-    draft = _Draft()
+    draft = LiveDraft(catalog)
     if check.service_id:
         service = catalog.services.get(check.service_key)
         if service is None:
@@ -206,7 +152,7 @@ def deregister_check(catalog: Catalog, node: str, check_id: str) -> Transaction:
         return Transaction()
     if found.record.manager == "server":
         raise Forbidden(f'check "{check_id}" is the registry\'s own on node {node}; stop the agent instead')
-    draft = _Draft()
+    draft = LiveDraft(catalog)
     draft.delete(found)
     return draft.transaction()
 
@@ -219,27 +165,43 @@ def set_check_status(catalog: Catalog, key: str, status: Status, output: str) ->
     found = catalog.checks.get(key)
     if found is None or found.record.status == status:
         return Transaction()
-    draft = _Draft()
+    draft = LiveDraft(catalog)
     draft.put(found, msgspec.structs.replace(found.record, status=status, output=output))
     return draft.transaction()
 
 
 def register_node(catalog: Catalog, node: Node) -> Transaction:
     """The node as the caller wants it."""
-    draft = _Draft()
+    draft = LiveDraft(catalog)
     draft.put(catalog.nodes.get(node.key), node)
     return draft.transaction()
 
 
+def set_coordinate(catalog: Catalog, coordinate: Coordinate) -> Transaction:
+    """Where the node is in the network; no changes if there is no such node.
+
+    Source: Consul 1.9, coordinate/update (behaviour).
+    """
+    node = catalog.nodes.get(coordinate.node.lower())
+    if node is None:
+        return Transaction()
+    draft = LiveDraft(catalog)
+    # A node that goes takes its coordinates along, so it must not go meanwhile.
+    draft.rests_on(Node.kind, node.record.key, node)
+    coordinate = msgspec.structs.replace(coordinate, node=node.record.name)
+    draft.put(catalog.coordinates.entries.get(coordinate.key), coordinate)
+    return draft.transaction()
+
+
 def deregister_node(catalog: Catalog, name: str, *, reason: str, now_s: float) -> Transaction:
-    """The node gone, with all its services and checks; no changes if there is nothing of that name.
+    """The node gone, with all its services, checks and coordinates; no changes if there is nothing of that name.
 
     Raises:
         Forbidden: the node is this server's own.
     """
     key = name.lower()
     found = catalog.nodes.get(key)
-    draft = _Draft()
+    draft = LiveDraft(catalog)
     if found is not None:
         if found.record.manager == "server":
             raise Forbidden(f"node {name} is this agent's own; stop the agent instead")
@@ -251,6 +213,8 @@ def deregister_node(catalog: Catalog, name: str, *, reason: str, now_s: float) -
         _delete_service(catalog, draft, service, reason, now_s)
     for check in catalog.check_indexes.by_node.get(key, {}).values():
         draft.delete(check)
+    for coordinate in catalog.coordinates.of_node(key):
+        draft.delete(coordinate)
     return draft.transaction()
 
 
@@ -282,7 +246,7 @@ def register_in_catalog(catalog: Catalog, wanted: CatalogEntry) -> Transaction:
 
     Source: Consul 1.9, catalog/register (behaviour).
     """
-    draft = _Draft()
+    draft = LiveDraft(catalog)
     found = catalog.nodes.get(wanted.node_name.lower())
     if wanted.node is not None and found is None:
         draft.put(None, wanted.node)
@@ -296,12 +260,13 @@ def register_in_catalog(catalog: Catalog, wanted: CatalogEntry) -> Transaction:
     if service is not None:
         there = catalog.services.get(service.key)
         if there:
-            _refuse_servers_own(there)
+            refuse_servers_own(there)
             service = msgspec.structs.replace(
                 service,
                 incarnation=there.record.incarnation,
                 manager=there.record.manager,
                 ttl_s=there.record.ttl_s,
+                sidecar_of=there.record.sidecar_of,
             )
         else:
             service = msgspec.structs.replace(service, incarnation=wanted.new_incarnation)
@@ -310,9 +275,9 @@ def register_in_catalog(catalog: Catalog, wanted: CatalogEntry) -> Transaction:
         check = _attached(catalog, draft, each, service)
         known = catalog.checks.get(check.key)
         if known:
-            _refuse_servers_own(known)
-            check = _beside_its_maker(known.record, check)
-        _put_check_of(catalog, draft, known, check)
+            refuse_servers_own(known)
+            check = beside_its_maker(known.record, check)
+        put_check_of(catalog, draft, known, check)
     return draft.transaction()
 
 
@@ -333,7 +298,7 @@ def check_incarnation(catalog: Catalog, node: str, service_id: str, incarnation:
 
 def forget_tombstones(catalog: Catalog, *, before_s: float, keep_max: int, at_once_max: int = 1000) -> Transaction:
     """Tombstones from before `before_s` gone, and the oldest of those above `keep_max`, `at_once_max` a time."""
-    draft = _Draft()
+    draft = LiveDraft(catalog)
     surplus = len(catalog.tombstones) - keep_max
     for position, entry in enumerate(catalog.tombstones.values()):
         if position >= at_once_max or (position >= surplus and entry.record.at_s >= before_s):
@@ -347,7 +312,7 @@ def take_over_node(catalog: Catalog, old_name: str, new: Node) -> Transaction:
 
     Costs O(tombstones), which move too: what has ended under the old name stays so under the new one.
     """
-    draft = _Draft()
+    draft = LiveDraft(catalog)
     key = old_name.lower()
     old = catalog.nodes.get(key)
     if old is not None:
@@ -364,10 +329,16 @@ def take_over_node(catalog: Catalog, old_name: str, new: Node) -> Transaction:
             draft.put(catalog.services.get(moved.key), moved)
         else:
             draft.put(catalog.checks.get(moved.key), moved)
+    for coordinate in catalog.coordinates.of_node(key):
+        draft.delete(coordinate)
+        measured = msgspec.structs.replace(coordinate.record, node=new.name)
+        draft.put(catalog.coordinates.entries.get(measured.key), measured)
     for ended in catalog.tombstones.values():
         if ended.record.node.lower() == key:
             draft.delete(ended)
-            tombstone = msgspec.structs.replace(ended.record, node=new.name)
+            # Its end has another cause than the move.
+            cause = ended.record.cause or UNKNOWN_CAUSE
+            tombstone = msgspec.structs.replace(ended.record, node=new.name, cause=cause)
             draft.put(catalog.tombstones.get(tombstone.key), tombstone)
     return draft.transaction()
 
@@ -382,16 +353,48 @@ def managed_by(catalog: Catalog, node: str, manager: Manager) -> tuple[list[Entr
     )
 
 
-def _put_check(catalog: Catalog, draft: _Draft, check: Check) -> None:
+def _put_checks(
+    catalog: Catalog, draft: Draft, service: Service, checks: Iterable[Check], *, replace_checks: bool
+) -> None:
+    kept = set()
+    for check in checks:
+        _put_check(catalog, draft, check)
+        kept.add(check.key)
+    if replace_checks:
+        for entry in catalog.check_indexes.by_instance.get(service.key, ()):
+            if entry.record.key not in kept:
+                draft.delete(entry)
+
+
+def _put_sidecar(catalog: Catalog, draft: Draft, wanted: Registration, incarnation: str, now_s: float) -> None:
+    """The instance's sidecar as the caller wants it, or gone if it wants none."""
+    found = catalog.services.get(sidecar_key(wanted.service))
+    if wanted.sidecar is None:
+        if found and _goes_with(found.record, wanted.service):
+            _delete_service(catalog, draft, found, "is no longer wanted by its instance", now_s)
+        return
+    if found:
+        refuse_servers_own(found)
+        incarnation = found.record.incarnation
+    service, checks = placed(catalog, draft, wanted.sidecar)
+    draft.put(found, msgspec.structs.replace(service, incarnation=incarnation))
+    _put_checks(catalog, draft, service, checks, replace_checks=wanted.replace_checks)
+
+
+def _goes_with(sidecar: Service, service: Service) -> bool:
+    return bool(sidecar.sidecar_of) and sidecar.sidecar_of.lower() == service.id.lower()
+
+
+def _put_check(catalog: Catalog, draft: Draft, check: Check) -> None:
     found = catalog.checks.get(check.key)
     if found and check.manager != "server":
-        _refuse_servers_own(found)
+        refuse_servers_own(found)
     if found and found.record.service_id.lower() == check.service_id.lower():
         check = msgspec.structs.replace(check, status=found.record.status, output=found.record.output)
-    _put_check_of(catalog, draft, found, check)
+    put_check_of(catalog, draft, found, check)
 
 
-def _put_check_of(catalog: Catalog, draft: _Draft, found: Entry[Check] | None, check: Check) -> None:
+def put_check_of(catalog: Catalog, draft: Draft, found: Entry[Check] | None, check: Check) -> None:
     """Makes `check` true where `found` was; its instance is renewed if it did not have this check before."""
     owner = catalog.services.get(check.service_key)
     if owner and (found is None or found.record.service_key != check.service_key):
@@ -399,7 +402,12 @@ def _put_check_of(catalog: Catalog, draft: _Draft, found: Entry[Check] | None, c
     draft.put(found, check)
 
 
-def _refuse_servers_own(found: Entry[Service] | Entry[Check]) -> None:
+def refuse_servers_own(found: Entry[Service] | Entry[Check]) -> None:
+    """Does nothing unless what was found is the server's own.
+
+    Raises:
+        Forbidden: it is.
+    """
     record = found.record
     if record.manager == "server":
         raise Forbidden(
@@ -407,15 +415,17 @@ def _refuse_servers_own(found: Entry[Service] | Entry[Check]) -> None:
         )
 
 
-def _beside_its_maker(known: Check, check: Check) -> Check:
+def beside_its_maker(known: Check, check: Check) -> Check:
     """The check that is written through the catalog's paths where another manager's stands."""
     check = msgspec.structs.replace(check, manager=known.manager)
     if known.definition is not None and check.definition is None and known.service_key == check.service_key:
-        check = msgspec.structs.replace(check, type=known.type, definition=known.definition)
+        check = msgspec.structs.replace(
+            check, type=known.type, definition=known.definition, shown_definition=known.shown_definition
+        )
     return check
 
 
-def _attached(catalog: Catalog, draft: _Draft, check: Check, service: Service | None) -> Check:
+def _attached(catalog: Catalog, draft: Draft, check: Check, service: Service | None) -> Check:
     """The check with its instance's name and tags; `service` is written in the same transaction."""
     if not check.service_id:
         return check
@@ -430,12 +440,24 @@ def _attached(catalog: Catalog, draft: _Draft, check: Check, service: Service | 
     return msgspec.structs.replace(check, service_name=service.name, service_tags=service.tags)
 
 
-def _delete_service(catalog: Catalog, draft: _Draft, found: Entry[Service], reason: str, now_s: float) -> None:
+def _delete_service(catalog: Catalog, draft: Draft, found: Entry[Service], reason: str, now_s: float) -> None:
     draft.delete(found)
     for check in catalog.check_indexes.by_instance.get(found.record.key, ()):
         draft.delete(check)
-    draft.bury(_tombstone(found.record, reason, now_s))
+    bury(catalog, draft, found.record, reason, now_s)
+    sidecar = catalog.services.get(sidecar_key(found.record))
+    if sidecar and _goes_with(sidecar.record, found.record):
+        _delete_service(catalog, draft, sidecar, reason, now_s)
 
 
-def _tombstone(service: Service, reason: str, now_s: float) -> Tombstone:
-    return Tombstone(node=service.node, id=service.id, incarnation=service.incarnation, reason=reason, at_s=now_s)
+def bury(catalog: Catalog, draft: Draft, service: Service, reason: str, now_s: float) -> None:
+    """Notes that an incarnation has ended, and why."""
+    tombstone = Tombstone(
+        node=service.node,
+        id=service.id,
+        incarnation=service.incarnation,
+        reason=reason,
+        at_s=now_s,
+        name=service.name,
+    )
+    draft.bury(catalog.tombstones.get(tombstone.key), tombstone)

@@ -1,22 +1,23 @@
-"""A small synchronous client of an agent's HTTP API, for commands, and the options that say which agent."""
+"""A small synchronous client of an agent's HTTP API, for commands. Knows no command."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import http.client
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
-from urllib.parse import quote, urlencode, urlsplit
+import ssl
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
 
 import click
 
-R = TypeVar("R")
+from regista.cli.transport import TlsOptions, open_connection, parse_address
 
-DEFAULT_ADDRESS = "http://127.0.0.1:8500"
 TIMEOUT_S = 10.0
 """An agent answers from memory; one that needs longer than this is not well."""
+
+Parameters = Mapping[str, str | Sequence[str]]
 
 
 class AgentUnreachable(click.ClickException):
@@ -28,11 +29,15 @@ class AgentRefused(click.ClickException):
 
     Attributes:
         code: the HTTP status.
+        text: what the agent said.
+        index: as an answer's.
     """
 
-    def __init__(self, message: str, *, code: int) -> None:
-        super().__init__(message)
+    def __init__(self, text: str, *, code: int, request: str, index: int = 0) -> None:
+        super().__init__(f"{text} ({code} from {request})")
         self.code = code
+        self.text = text
+        self.index = index
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,58 +67,93 @@ class Answer:
 
 
 class AgentClient:
-    """Speaks to the agent at one address, with a new connection for each request.
+    """Speaks to the agent at one address, with a new connection for each request. Threads may share it.
 
     Args:
-        address: `http://host:port`, `https://host:port` or `host:port`, with a path where a proxy needs one.
-        token: sent as `X-Consul-Token`, unless it is empty.
+        address: see `parse_address`.
+        headers: sent with every request.
+        datacenter: asked for with every request, unless it is empty.
+        is_stale: any server may answer reads.
+
+    Raises:
+        click.UsageError: `address` is none.
     """
 
-    def __init__(self, address: str, *, token: str = "") -> None:
-        parts = urlsplit(address if "://" in address else f"http://{address}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise click.UsageError(f'"{address}" is not an address of an agent; write it as {DEFAULT_ADDRESS}.')
-        try:
-            self._port = parts.port
-        except ValueError as error:
-            raise click.UsageError(f'"{address}" is not an address of an agent: {error}.') from error
-        self._host = parts.hostname
-        self._is_https = parts.scheme == "https"
-        self._prefix = parts.path.rstrip("/")
-        self._headers = {"X-Consul-Token": token} if token else {}
-        self.url = f"{parts.scheme}://{parts.netloc}{self._prefix}"
+    def __init__(
+        self,
+        address: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        tls: TlsOptions | None = None,
+        is_tls: bool = False,
+        datacenter: str = "",
+        is_stale: bool = False,
+    ) -> None:
+        self._address = parse_address(address, is_tls=is_tls)
+        self._headers = dict(headers or {})
+        self._tls = tls or TlsOptions()
+        self._always = {"dc": datacenter} if datacenter else {}
+        self._reading = {"stale": ""} if is_stale else {}
+        self.url = self._address.url
 
     def get(
-        self,
-        path: Sequence[str],
-        parameters: Mapping[str, str | Sequence[str]] | None = None,
-        *,
-        timeout_s: float = TIMEOUT_S,
+        self, path: Sequence[str], parameters: Parameters | None = None, *, timeout_s: float = TIMEOUT_S
     ) -> Answer:
         """The answer to a GET of `/v1/` and the parts of `path`, each quoted here.
 
         Raises:
             AgentUnreachable, AgentRefused: see there.
         """
-        return self._request("GET", path, parameters or {}, None, timeout_s)
+        return self._request("GET", path, {**self._reading, **(parameters or {})}, None, timeout_s)
 
-    def put(self, path: Sequence[str], body: Any = None) -> Answer:
+    def put(self, path: Sequence[str], body: Any = None, parameters: Parameters | None = None) -> Answer:
         """The answer to a PUT of `body` as JSON.
 
         Raises:
             AgentUnreachable, AgentRefused: see there.
         """
         data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
-        return self._request("PUT", path, {}, data, TIMEOUT_S)
+        return self._request("PUT", path, parameters or {}, data, TIMEOUT_S)
+
+    def put_bytes(
+        self,
+        path: Sequence[str],
+        data: bytes,
+        parameters: Parameters | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Answer:
+        """The answer to a PUT of `data` as it is.
+
+        Raises:
+            AgentUnreachable, AgentRefused: see there.
+        """
+        return self._request("PUT", path, parameters or {}, data, timeout_s)
+
+    def post(self, path: Sequence[str], body: Any) -> Answer:
+        """The answer to a POST of `body` as JSON.
+
+        Raises:
+            AgentUnreachable, AgentRefused: see there.
+        """
+        return self._request("POST", path, {}, json.dumps(body, ensure_ascii=False).encode(), TIMEOUT_S)
+
+    def delete(self, path: Sequence[str], parameters: Parameters | None = None) -> Answer:
+        """The answer to a DELETE.
+
+        Raises:
+            AgentUnreachable, AgentRefused: see there.
+        """
+        return self._request("DELETE", path, parameters or {}, None, TIMEOUT_S)
 
     def _request(
-        self, method: str, path: Sequence[str], parameters: Mapping[str, Any], data: bytes | None, timeout_s: float
+        self, method: str, path: Sequence[str], parameters: Parameters, data: bytes | None, timeout_s: float
     ) -> Answer:
-        target = "/".join((f"{self._prefix}/v1", *(quote(part, safe="") for part in path)))
-        if parameters:
-            target += "?" + urlencode(parameters, doseq=True)
-        connection_type = http.client.HTTPSConnection if self._is_https else http.client.HTTPConnection
-        connection = connection_type(self._host, self._port, timeout=timeout_s)
+        target = "/".join((f"{self._address.prefix}/v1", *(quote(part, safe="") for part in path)))
+        asked = {**self._always, **parameters}
+        if asked:
+            target += "?" + urlencode(asked, doseq=True)
+        connection = open_connection(self._address, self._tls, timeout_s=timeout_s)
         try:
             connection.request(method, target, body=data, headers=self._headers)
             response = connection.getresponse()
@@ -122,10 +162,11 @@ class AgentClient:
             raise AgentUnreachable(self._unreachable_text(error)) from error
         finally:
             connection.close()
+        index = _index(response.getheader("X-Consul-Index"))
         if response.status != http.client.OK:
             text = body.decode("utf-8", "replace").strip() or response.reason
-            raise AgentRefused(f"{text} ({response.status} from {method} {target})", code=response.status)
-        return Answer(body, _index(response.getheader("X-Consul-Index")))
+            raise AgentRefused(text, code=response.status, request=f"{method} {target}", index=index)
+        return Answer(body, index)
 
     def _unreachable_text(self, error: Exception) -> str:
         match error:
@@ -135,6 +176,8 @@ class AgentClient:
                 reason = "it took too long"
             case http.client.RemoteDisconnected() | ConnectionError():
                 reason = "the connection was closed"
+            case ssl.SSLError():
+                reason = f"TLS failed ({error.reason or error})"
             case OSError():
                 reason = (error.strerror or str(error)).lower()
             case _:
@@ -147,27 +190,3 @@ class AgentClient:
 
 def _index(text: str | None) -> int:
     return int(text) if text is not None and text.isascii() and text.isdecimal() else 0
-
-
-def agent_options(command: Callable[..., R]) -> Callable[..., R]:
-    """Gives a command the options that name an agent, and the client for it as the first argument."""
-
-    @click.option(
-        "--http-addr",
-        envvar=["REGISTA_HTTP_ADDR", "CONSUL_HTTP_ADDR"],
-        default=DEFAULT_ADDRESS,
-        metavar="URL",
-        help=f"Where the agent is. Default: REGISTA_HTTP_ADDR, CONSUL_HTTP_ADDR, or {DEFAULT_ADDRESS}.",
-    )
-    @click.option(
-        "--token",
-        envvar=["REGISTA_HTTP_TOKEN", "CONSUL_HTTP_TOKEN"],
-        default="",
-        metavar="TEXT",
-        help="The access token. Default: REGISTA_HTTP_TOKEN or CONSUL_HTTP_TOKEN.",
-    )
-    @functools.wraps(command)
-    def with_client(*args: Any, http_addr: str, token: str, **options: Any) -> R:
-        return command(AgentClient(http_addr, token=token), *args, **options)
-
-    return with_client

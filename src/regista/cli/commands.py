@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
 
 import click
 
@@ -13,14 +17,39 @@ COMMANDS: dict[str, str] = {
     "services": "regista.cli.services:services",
     "catalog": "regista.cli.catalog:catalog",
     "health": "regista.cli.health:health",
+    "kv": "regista.cli.kv:kv",
+    "session": "regista.cli.session:session",
+    "lock": "regista.cli.lock:lock",
+    "explain": "regista.cli.explain:explain",
+    "history": "regista.cli.history:history",
     "watch": "regista.cli.watch:watch",
+    "event": "regista.cli.event:event",
+    "query": "regista.cli.query:query",
+    "config": "regista.cli.config:config",
+    "maint": "regista.cli.maint:maint",
+    "members": "regista.cli.members:members",
+    "info": "regista.cli.process:info",
+    "reload": "regista.cli.process:reload",
+    "leave": "regista.cli.process:leave",
+    "snapshot": "regista.cli.snapshot:snapshot",
+    "validate": "regista.cli.validate:validate",
+    "consul": "regista.cli.consul_program:consul",
     "version": "regista.cli.version:version",
 }
 """Each command, and where it is: module and name."""
 
 
+DROP_IN_NAME = "consul"
+
+
 class LazyGroup(click.Group):
-    """A group that loads its commands from `COMMANDS`."""
+    """A group that loads its commands from `COMMANDS`; under the name `consul`, the program is another one."""
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **options: Any) -> Any:
+        """Runs the program."""
+        if args is None and os.path.basename(sys.argv[0]) == DROP_IN_NAME:  # noqa: PTH119 - pathlib costs 10 ms
+            sys.exit(importlib.import_module("regista.cli.consul_program").main(sys.argv[1:]))
+        return super().main(args, *more, **options)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         """The names, in the order of the table."""
@@ -40,7 +69,12 @@ EPILOG = """\b
 Examples:
   regista agent --dev
   regista services register --name web --port 8080
-  regista health web"""
+  regista health web
+  regista kv put web/limit 10
+
+\b
+Commands that speak to an agent take --ca-file, --ca-path, --client-cert, --client-key and
+--tls-server-name for one that speaks TLS; docs/reference/cli.md describes them."""
 
 
 @click.group("regista", cls=LazyGroup, epilog=EPILOG)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from regista.cli.client import AgentClient, agent_options
+from regista.cli.client import AgentClient
 from regista.cli.instances import decode_instances
+from regista.cli.options import agent_options
 from regista.cli.tables import print_body, table
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from regista.cli.commands import main as regista
+from regista.cli.options import TLS_OPTIONS
 
 FILE = Path("docs/reference/cli.md")
 
@@ -23,14 +24,30 @@ _INTRODUCTION = """\
 Commands that speak to an agent find it by `--http-addr`, then `REGISTA_HTTP_ADDR`, then `CONSUL_HTTP_ADDR`, then
 at http://127.0.0.1:8500. They print tables for people, and with `--json` just what the server said, for programs.
 An error goes to standard error, with exit code 1, or 2 for a command that was misspelled. An empty result is not
-an error: it says so on standard error and exits with 0.
+an error: it says so on standard error and exits with 0. Where Consul has the command, words and exit codes are
+Consul's.
+
+The address may be `http://…`, `https://…` or `unix:///path`. Over TLS these options, which every command that
+speaks to an agent has, say what is trusted and shown:
+
 """
 
 
 def render() -> str:
     """The whole page."""
     root = click.Context(regista, info_name="regista", terminal_width=100, color=False)
-    return "\n".join((_INTRODUCTION, *_sections(regista, root)))
+    return "\n".join((_INTRODUCTION + _tls_text(), *_sections(regista, root)))
+
+
+def _tls_text() -> str:
+    rows = "".join(f"| `--{name}` | `{variable}` | {text} |\n" for name, variable, text in TLS_OPTIONS)
+    return f"""\
+| Option | Environment | What it is |
+| --- | --- | --- |
+{rows}
+Also understood from the environment: `CONSUL_HTTP_AUTH`, `user:password`; `CONSUL_HTTP_SSL`, true for an address
+without a scheme that speaks TLS; `CONSUL_HTTP_SSL_VERIFY`, false to accept any certificate.
+"""
 
 
 def _sections(command: click.Command, context: click.Context) -> Iterator[str]:

@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from regista.agent import find_definitions, read_file
-from regista.cli.client import AgentClient, agent_options
+from regista.cli.agent_room import agent_room
+from regista.cli.client import AgentClient
 from regista.cli.definitions import service_body
+from regista.cli.options import agent_options
 from regista.model import ConfigError
 
 SUFFIXES = (".json", ".hcl")
@@ -35,6 +36,13 @@ def services() -> None:
 @click.option("--address", metavar="TEXT", help="Where it answers. Default: the node's address.")
 @click.option("--port", type=click.IntRange(0, 65535), metavar="PORT", help="The port that it answers at.")
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A tag. May be repeated.")
+@click.option(
+    "--tagged-address",
+    "tagged_addresses",
+    multiple=True,
+    metavar="NAME=ADDRESS:PORT",
+    help="An address for a network. May be repeated.",
+)
 @click.option("--meta", multiple=True, metavar="KEY=VALUE", help="A pair of metadata. May be repeated.")
 @click.option(
     "--ttl",
@@ -92,7 +100,8 @@ def deregister(client: AgentClient, targets: tuple[str, ...], *, ids: tuple[str,
 
 def _read_bodies(file: Path) -> Sequence[dict[str, Any]]:
     try:
-        definitions = find_definitions(read_file(file).content, "service", "services")
+        content = agent_room().read_file(file).content
+        definitions = agent_room().find_definitions(content, "service", "services")
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     if not definitions:
@@ -111,6 +120,8 @@ def _body_of(options: dict[str, Any]) -> dict[str, Any]:
         body["Tags"] = list(options["tags"])
     if options["meta"]:
         body["Meta"] = _meta(options["meta"])
+    if options["tagged_addresses"]:
+        body["TaggedAddresses"] = dict(map(_tagged_address, options["tagged_addresses"]))
     checks = _checks(options)
     if checks:
         body["Checks"] = checks
@@ -125,6 +136,14 @@ def _meta(pairs: Sequence[str]) -> dict[str, str]:
             raise click.UsageError(f'--meta "{pair}" is not KEY=VALUE.')
         meta[key] = value
     return meta
+
+
+def _tagged_address(pair: str) -> tuple[str, dict[str, Any]]:
+    name, _, place = pair.partition("=")
+    address, _, port = place.rpartition(":")
+    if not name or not address or not port.isdecimal():
+        raise click.UsageError(f'--tagged-address "{pair}" is not NAME=ADDRESS:PORT.')
+    return name, {"Address": address.removeprefix("[").removesuffix("]"), "Port": int(port)}
 
 
 def _checks(options: dict[str, Any]) -> list[dict[str, str]]:

@@ -11,9 +11,9 @@ from regista.cli.client import Answer
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns with two spaces between, as wide as their widest cell on a terminal."""
-    lines = [head, *([one_line(cell) for cell in row] for row in rows)]
-    widths = [max(width(line[column]) for line in lines) for column in range(len(head))]
+    """Columns with two spaces between, as wide as their widest cell on a terminal; () for no head."""
+    lines = [*([head] if head else ()), *([one_line(cell) for cell in row] for row in rows)]
+    widths = [max(width(cell) for cell in column) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join(cell + " " * (most - width(cell)) for cell, most in zip(line, widths, strict=True)).rstrip()
         for line in lines

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from regista.catalog import Catalog
 from regista.health.decide import decide_alias, decide_alias_without_target
 from regista.health.statuses import Statuses, WatchedCheck
-from regista.model import Check, Entry, node_item_key
+from regista.model import Check, Entry, caused_by, node_item_key
 
 
 class Aliases:
@@ -64,7 +64,9 @@ class Aliases:
                 verdict = decide_alias(self._told(node, checks, but_for=watched.key))
             else:
                 verdict = decide_alias_without_target(definition.alias_service, definition.alias_node)
-        self._statuses.publish(watched, *verdict)
+        target = f"instance {definition.alias_service}" if definition.alias_service else "node"
+        cause = caused_by("check", source=watched.key, reason=f"alias of {target} on {node}")
+        self._statuses.publish(watched, *verdict, cause=cause)
 
     def _told(self, node: str, checks: Iterable[Entry[Check]], *, but_for: str) -> Iterable[tuple[str, str, str]]:
         """Name, status and output of a node's own checks and of these; an alias never looks at itself."""

@@ -14,7 +14,7 @@ class Counters:
         probes: results by kind of check and observed status.
         probes_ignored: failures that were not counted, because the agent itself stalled meanwhile.
         transitions: committed changes of a status, by the new one.
-        expiries: TTLs that ran out, by `check` and `service`.
+        expiries: TTLs that ran out, by `check`, `service` and `session`.
         deregistrations: instances removed, by `lease` (not renewed) and `critical` (for too long).
         late_starts: probes that started over a second late, because too many others were under way.
     """

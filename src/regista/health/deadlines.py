@@ -32,6 +32,10 @@ class Deadlines:
     def __contains__(self, key: str) -> bool:
         return key in self._due
 
+    def get(self, key: str) -> float | None:
+        """The key's deadline; None for a key that is not here."""
+        return self._due.get(key)
+
     def set(self, key: str, at_s: float) -> None:
         """Makes `at_s` the key's deadline. O(1) if that is later than before, else O(log n)."""
         self._due[key] = at_s

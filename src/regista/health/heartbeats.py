@@ -9,7 +9,7 @@ from regista.health.counters import Counters
 from regista.health.deadlines import Deadlines
 from regista.health.decide import decide_ttl_output
 from regista.health.statuses import Statuses, WatchedCheck, told
-from regista.model import CRITICAL, format_duration
+from regista.model import CRITICAL, caused_by, format_duration
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +49,10 @@ class Heartbeats:
         for key in self._deadlines.pop_due(now_s):
             self._expire(self._watched[key])
 
+    def deadline_s(self, key: str) -> float | None:
+        """When the check must have been heard from, in listening time; None for never."""
+        return self._deadlines.get(key)
+
     def next_s(self) -> float | None:
         """When `tick` has something to do."""
         return self._deadlines.next_s()
@@ -58,6 +62,13 @@ class Heartbeats:
         if entry is None:
             return
         self._counters.expiries["check"] += 1
-        logger.info("%s was not heard from for %s", told(entry.record), format_duration(watched.definition.ttl_s))
+        silence = f"was not heard from for {format_duration(watched.definition.ttl_s)}"
+        logger.info("%s %s", told(entry.record), silence)
         output = decide_ttl_output(self._catalog.output(entry))
-        self._statuses.publish(watched, CRITICAL, output, is_void=lambda: watched.key in self._deadlines)
+        self._statuses.publish(
+            watched,
+            CRITICAL,
+            output,
+            cause=caused_by("expiry", source=watched.key, reason=silence),
+            is_void=lambda: watched.key in self._deadlines,
+        )

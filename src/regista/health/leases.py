@@ -16,7 +16,7 @@ from regista.health.counters import Counters
 from regista.health.deadlines import Deadlines
 from regista.health.decide import lease_reason
 from regista.health.outbox import Outbox
-from regista.model import Entry, Service, Transaction
+from regista.model import Entry, Service, Transaction, caused_by
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,10 @@ class Leases:
         for key in self._deadlines.pop_due(now_s):
             self._end(key, self._leases[key])
 
+    def deadline_s(self, key: str) -> float | None:
+        """When the instance is to have been renewed, in listening time; None for never."""
+        return self._deadlines.get(key)
+
     def next_s(self) -> float | None:
         """When `tick` has something to do."""
         return self._deadlines.next_s()
@@ -96,7 +100,7 @@ class Leases:
             self._counters.deregistrations["lease"] += 1
             logger.info("instance %s %s, and is deregistered", key, reason)
 
-        self._outbox.want(_slot(key), plan, done)
+        self._outbox.want(_slot(key), plan, done, cause=caused_by("expiry", source=key, reason=reason))
 
 
 def _slot(key: str) -> str:

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from regista.catalog import Catalog
 from regista.health.deadlines import Deadlines
-from regista.model import Contended, StateError, StoreError, Transaction
+from regista.model import Cause, Contended, StateError, StoreError, Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +38,10 @@ _RETRY_S = 1.0
 class Writer(Protocol):
     """Commits plans; what of a store the scheduler needs."""
 
-    async def write(self, plan: Callable[[Catalog], Transaction]) -> int:
+    async def write(self, plan: Callable[[Catalog], Transaction], *, cause: Cause) -> int:
         """The index at which the plan's transaction is in force; plans again where others were faster.
 
-        A plan without changes writes nothing.
+        A plan without changes writes nothing. The log keeps the cause.
 
         Raises:
             Contended: others were faster too often.
@@ -55,6 +55,7 @@ class _Wish:
     plan: Plan
     done: Callable[[], None]
     """Called once the plan is committed, if it changed anything."""
+    cause: Cause
 
 
 class Outbox:
@@ -75,17 +76,18 @@ class Outbox:
         """Whether a write for the slot is under way, so that what the replica says of it may be old."""
         return slot in self._flying
 
-    def want(self, slot: Slot, plan: Plan, done: Callable[[], None]) -> None:
+    def want(self, slot: Slot, plan: Plan, done: Callable[[], None], *, cause: Cause) -> None:
         """Has `plan` written as soon as can be, in place of any earlier wish for the slot.
 
         Args:
             done: called once it is committed, if it changed anything.
+            cause: why it is to be written, for the log.
         """
         self.withdraw(slot)
         if slot in self._flying:
-            self._behind[slot] = _Wish(plan, done)
+            self._behind[slot] = _Wish(plan, done, cause)
         else:
-            self._ready[slot] = _Wish(plan, done)
+            self._ready[slot] = _Wish(plan, done, cause)
             self._start_ready()
 
     def withdraw(self, slot: Slot) -> None:
@@ -95,7 +97,7 @@ class Outbox:
         if self._delayed.pop(slot, None) is not None:
             self._retries.drop(slot)
 
-    async def write(self, slot: Slot, plan: Plan, done: Callable[[], None]) -> None:
+    async def write(self, slot: Slot, plan: Plan, done: Callable[[], None], *, cause: Cause) -> None:
         """Writes `plan` for a caller who waits, in place of any wish for the slot; not tried again.
 
         A caller that is cancelled does not undo the write.
@@ -106,7 +108,7 @@ class Outbox:
         self.withdraw(slot)
         while (flight := self._flying.get(slot)) is not None:
             await asyncio.wait((flight,))
-        await asyncio.shield(self._launch(slot, self._fly(_Wish(plan, done))))
+        await asyncio.shield(self._launch(slot, self._fly(_Wish(plan, done, cause))))
 
     def tick(self, now_s: float) -> None:
         """Starts what is to be tried again."""
@@ -161,7 +163,7 @@ class Outbox:
             has_changes = bool(transaction.changes)
             return transaction
 
-        await self._writer.write(plan)
+        await self._writer.write(plan, cause=wish.cause)
         if self._is_outage:
             self._is_outage = False
             logger.info("the store takes what the checks found again")

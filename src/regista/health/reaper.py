@@ -16,7 +16,7 @@ from regista.health.counters import Counters
 from regista.health.deadlines import Deadlines
 from regista.health.decide import reap_reason
 from regista.health.outbox import Outbox
-from regista.model import CRITICAL, Check, Entry, Transaction
+from regista.model import CRITICAL, Check, Entry, Transaction, caused_by
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +83,10 @@ class Reaper:
         for key in self._deadlines.pop_due(now_s):
             self._reap(key, self._critical[key])
 
+    def deadline_s(self, key: str) -> float | None:
+        """When the service of a check that stays critical is deregistered, in listening time; None for never."""
+        return self._deadlines.get(key)
+
     def next_s(self) -> float | None:
         """When `tick` has something to do."""
         return self._deadlines.next_s()
@@ -115,7 +119,9 @@ class Reaper:
             self._counters.deregistrations["critical"] += 1
             logger.info("instance %s %s", critical.service_key, reason)
 
-        self._outbox.want(_slot(key), plan, done)
+        entry = self._catalog.checks.get(key)
+        why = reap_reason(entry.record.id, self._after_s(entry.record)) if entry else ""
+        self._outbox.want(_slot(key), plan, done, cause=caused_by("reaper", source=key, reason=why))
 
 
 def _slot(key: str) -> str:

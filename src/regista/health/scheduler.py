@@ -6,7 +6,7 @@ and has a `tick` that does what is due and a `next_s`; one timer serves them all
 probes run in tasks of their own, and a decision is taken in one go between two looks at the clock.
 
     batch ──▶ watched checks ──▶ prober, heartbeats, aliases ──▶ decide ──▶ statuses ─┐
-        └───▶ leases, reaper ────────────────────────────────────────────────┴──▶ outbox ──▶ writer
+        └───▶ leases, sessions, reaper ──────────────────────────────────────────┴──▶ outbox ──▶ writer
 """
 
 from __future__ import annotations
@@ -34,18 +34,21 @@ from regista.health.observation import Observation, Probe
 from regista.health.outbox import Outbox, Writer
 from regista.health.prober import Prober
 from regista.health.reaper import Reaper
+from regista.health.sessions import SessionWatch
 from regista.health.settings import HealthSettings
 from regista.health.statuses import Statuses, WatchedCheck
 from regista.model import (
     CRITICAL,
     STATUSES,
     Batch,
+    Cause,
     Check,
     Entry,
     Manager,
     NotFound,
     Service,
     Status,
+    caused_by,
     node_item_key,
 )
 
@@ -101,6 +104,7 @@ class Scheduler:
         self._statuses = Statuses(catalog=catalog, outbox=self._outbox, counters=self.counters)
         self._heartbeats = Heartbeats(catalog=catalog, statuses=self._statuses, counters=self.counters)
         self._leases = Leases(catalog=catalog, outbox=self._outbox, counters=self.counters, wall_clock=wall_clock)
+        self._sessions = SessionWatch(catalog=catalog, outbox=self._outbox, counters=self.counters)
         self._reaper = Reaper(
             catalog=catalog,
             outbox=self._outbox,
@@ -120,6 +124,7 @@ class Scheduler:
         self._parts = (
             self._heartbeats,
             self._leases,
+            self._sessions,
             self._reaper,
             self._prober,
             self._aliases,
@@ -147,6 +152,7 @@ class Scheduler:
             self._follow_check(check.record.key, now_s)
         for service in list(self._catalog.service_indexes.by_node.get(node_key, {}).values()):
             self._follow_service(service.record.key, now_s)
+        self._sessions.take_over(now_s)
         self._is_following = True
         self._catalog.subscribe(self._on_batch)
 
@@ -168,10 +174,13 @@ class Scheduler:
 
     # ---- what clients say ----
 
-    async def report(self, check_id: str, status: Status, output: str) -> None:
+    async def report(self, check_id: str, status: Status, output: str, *, cause: Cause) -> None:
         """Takes a service's word for how it is, and gives its TTL check a whole TTL again.
 
         Returns when the replica shows the status. An empty output takes the old one's place.
+
+        Args:
+            cause: who said it.
 
         Raises:
             NotFound: there is no such check here, or it has no TTL.
@@ -189,7 +198,7 @@ class Scheduler:
         if status != CRITICAL:
             self._reaper.restart(watched.key, now_s)
         bytes_max = decide_output_bytes_max(watched.definition, self._settings.output_bytes_max)
-        await self._statuses.write(watched, status, cut_head(output, bytes_max))
+        await self._statuses.write(watched, status, cut_head(output, bytes_max), cause=cause)
 
     def renew_check(self, key: str) -> None:
         """Gives a TTL check a whole TTL again, its status as it was; does nothing for any other check."""
@@ -201,6 +210,27 @@ class Scheduler:
         """Gives an instance's lease a whole TTL again, without a write; does nothing for one without a lease."""
         self._leases.renew(key, self.listening.now_s())
 
+    # ---- what will happen ----
+
+    def lease_left_s(self, key: str) -> float | None:
+        """Seconds until an instance that nobody renews is removed; None without a lease here."""
+        return self._left_s(self._leases.deadline_s(key))
+
+    def heartbeat_left_s(self, key: str) -> float | None:
+        """Seconds until a TTL check that nobody reports is critical; None if it is, or has no TTL here."""
+        return self._left_s(self._heartbeats.deadline_s(key))
+
+    def reap_left_s(self, key: str) -> float | None:
+        """Seconds until a critical check that stays so ends its service; None if it does not."""
+        return self._left_s(self._reaper.deadline_s(key))
+
+    def _left_s(self, deadline_s: float | None) -> float | None:
+        return None if deadline_s is None else max(0.0, deadline_s - self.listening.now_s())
+
+    def renew_session(self, session_id: str) -> None:
+        """Gives a session a whole TTL again, without a write; does nothing for one without a TTL."""
+        self._sessions.renew(session_id, self.listening.now_s())
+
     # ---- following the catalog ----
 
     def _on_batch(self, batch: Batch) -> None:
@@ -210,6 +240,7 @@ class Scheduler:
         node_key = self._node.lower()
         for change in batch.changes:
             record = change.record
+            self._sessions.note(change, now_s)
             if isinstance(record, Check | Service):
                 changed_node_key = record.node.lower()
                 self._aliases.note(changed_node_key)
@@ -285,7 +316,10 @@ class Scheduler:
         if verdict is not KEEP:
             if verdict != CRITICAL:
                 self._reaper.restart(watched.key, self.listening.now_s())
-            self._statuses.publish(watched, verdict, observation.output)
+            cause = caused_by(
+                "check", source=watched.key, reason=f"its {watched.kind} probe found {observation.status}"
+            )
+            self._statuses.publish(watched, verdict, observation.output, cause=cause)
 
     # ---- the timer ----
 

@@ -11,7 +11,7 @@ from regista.catalog import Catalog, set_check_status
 from regista.health.counters import Counters
 from regista.health.decide import Hysteresis
 from regista.health.outbox import Outbox, Plan
-from regista.model import Check, CheckDefinition, Entry, Status, Transaction
+from regista.model import Cause, Check, CheckDefinition, Entry, Status, Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -50,11 +50,18 @@ class Statuses:
         self._counters = counters
 
     def publish(
-        self, watched: WatchedCheck, status: Status, output: str, *, is_void: Callable[[], bool] | None = None
+        self,
+        watched: WatchedCheck,
+        status: Status,
+        output: str,
+        *,
+        cause: Cause,
+        is_void: Callable[[], bool] | None = None,
     ) -> None:
         """Makes this the check's status, as soon as the store takes it.
 
         Args:
+            cause: why it is, for the log.
             is_void: asked when the write is planned; true if meanwhile there is no reason for it any more.
         """
         entry = watched.entry_in(self._catalog)
@@ -66,9 +73,9 @@ class Statuses:
             self._catalog.set_output(watched.key, output)
             return
         plan, done = self._change(watched, status, output, is_void)
-        self._outbox.want(slot, plan, done)
+        self._outbox.want(slot, plan, done, cause=cause)
 
-    async def write(self, watched: WatchedCheck, status: Status, output: str) -> None:
+    async def write(self, watched: WatchedCheck, status: Status, output: str, *, cause: Cause) -> None:
         """Makes this the check's status, and returns when the replica says so.
 
         Raises:
@@ -78,7 +85,7 @@ class Statuses:
         entry = watched.entry_in(self._catalog)
         if entry is None or entry.record.status != status or self._outbox.is_flying(slot):
             plan, done = self._change(watched, status, output, None)
-            await self._outbox.write(slot, plan, done)
+            await self._outbox.write(slot, plan, done, cause=cause)
         else:
             self._outbox.withdraw(slot)
         if watched.entry_in(self._catalog) is not None:

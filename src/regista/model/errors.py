@@ -12,7 +12,7 @@
     │   ├── Contended          too many conflicts in a row; try again later
     │   └── Overloaded         a limit on what may wait or be held is reached; try again later
     ├── StoreError             the store's
-    │   ├── Compacted          the log no longer reaches back that far; read again from the start
+    │   ├── Compacted          the log no longer reaches back that far; ask for what is later
     │   ├── StoreDamaged       the file is not a sound database; it is left as it is
     │   ├── StoreInUse         another agent has the data directory open
     │   ├── StoreTooNew        a later version of Regista wrote the file
@@ -126,7 +126,7 @@ class Compacted(StoreError):
     """
 
     def __init__(self, *, floor_index: int) -> None:
-        super().__init__(f"the log is kept only after index {floor_index}; read again from the start")
+        super().__init__(f"the log is kept only after index {floor_index}; ask for what is later, or read again")
         self.floor_index = floor_index
 
 

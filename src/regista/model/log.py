@@ -12,6 +12,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 import msgspec
 
+from regista.model.causes import UNKNOWN_CAUSE, Cause
 from regista.model.records import Record
 
 R_co = TypeVar("R_co", bound=Record, covariant=True)
@@ -22,19 +23,28 @@ class Put(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         replaces: the record that stood there, so that a reader of the log knows what has gone.
+        was_create_index, was_modify_index: that record's indexes, so that it can be put back as it was; 0 if there
+            was none, or they are not known.
     """
 
     record: Record
     replaces: Record | None = None
+    was_create_index: int = 0
+    was_modify_index: int = 0
 
 
 class Delete(msgspec.Struct, frozen=True, gc=False):
     """Nothing stands for this record's kind and key any more.
 
     Carries the record as it was, so that a reader of the log knows what has gone.
+
+    Attributes:
+        was_create_index, was_modify_index: see `Put`.
     """
 
     record: Record
+    was_create_index: int = 0
+    was_modify_index: int = 0
 
 
 Change: TypeAlias = Put | Delete
@@ -53,6 +63,7 @@ class Transaction(msgspec.Struct, frozen=True):
 
     changes: tuple[Change, ...] = ()
     conditions: tuple[Condition, ...] = ()
+    cause: Cause = UNKNOWN_CAUSE
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -61,11 +72,13 @@ class Batch(msgspec.Struct, frozen=True):
     Attributes:
         index: its place in the log, above every earlier one.
         at_s: when it was committed, in seconds since the epoch; for people, not for ordering.
+        cause: who brought it about, and why.
     """
 
     index: int
     at_s: float
     changes: tuple[Change, ...]
+    cause: Cause = UNKNOWN_CAUSE
 
 
 class Entry(msgspec.Struct, Generic[R_co], frozen=True, gc=False):

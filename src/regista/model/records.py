@@ -11,9 +11,15 @@ ids and check ids without regard to case.
 from __future__ import annotations
 
 import functools
-from typing import ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
+
+from regista.model.autopilot import Autopilot
+from regista.model.causes import Cause
+from regista.model.kv import KvEntry, Session
+from regista.model.prepared_queries import PreparedQuery, QueryName
+from regista.model.proxies import CONNECT_PROXY, Proxy
 
 Status: TypeAlias = str
 """`passing`, `warning` or `critical`; a catalog registration may store any other word (Consul 1.9)."""
@@ -66,6 +72,9 @@ class Service(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     Attributes:
         ttl_s: seconds after which an instance that nobody renewed is removed; 0 for never.
         incarnation: which life of this id it is; another process that takes the id over is another incarnation.
+        proxy: how it is set up, where it is a proxy or a gateway of the mesh.
+        is_native: whether it speaks the mesh's protocol itself, without a proxy.
+        sidecar_of: the id of the instance that it was registered with, and goes with; "" for all but sidecars.
     """
 
     kind: ClassVar[str] = "service"
@@ -84,11 +93,21 @@ class Service(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
     ttl_s: float = 0.0
     incarnation: str = ""
     manager: Manager = "catalog"
+    proxy: Proxy | None = None
+    is_native: bool = False
+    sidecar_of: str = ""
 
     @property
     def key(self) -> str:
         """The record's key, see `node_item_key`."""
         return node_item_key(self.node, self.id)
+
+    @property
+    def mesh_name(self) -> str:
+        """The service that a caller within the mesh reaches through it; "" where it is not part of the mesh."""
+        if self.is_native:
+            return self.name
+        return self.proxy.destination_name if self.proxy and self.service_kind == CONNECT_PROXY else ""
 
 
 class CheckDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
@@ -134,6 +153,8 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
         service_name, service_tags: as they were when the check was registered (Consul keeps them so).
         type: `ttl`, `http`, `tcp`, `alias`; "" where nobody runs it.
         definition: how it is made; None where nobody runs it.
+        shown_definition: what a caller of the catalog's paths said of how it is made, in Consul's form; for
+            readers only, nobody runs it.
     """
 
     kind: ClassVar[str] = "check"
@@ -149,6 +170,7 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
     service_tags: tuple[str, ...] = ()
     type: str = ""
     definition: CheckDefinition | None = None
+    shown_definition: dict[str, Any] | None = None
     manager: Manager = "catalog"
 
     @property
@@ -168,6 +190,8 @@ class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     Attributes:
         reason: a sentence for the caller who comes too late.
         at_s: when it ended, in seconds since the epoch.
+        cause: who ended it; None until the transaction that does is stamped, see `catalog.stamped`.
+        name: of the service.
     """
 
     kind: ClassVar[str] = "tombstone"
@@ -177,6 +201,8 @@ class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
     incarnation: str
     reason: str = ""
     at_s: float = 0.0
+    cause: Cause | None = None
+    name: str = ""
 
     @property
     def key(self) -> str:
@@ -184,13 +210,113 @@ class Tombstone(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, g
         return tombstone_key(self.node, self.id, self.incarnation)
 
 
-Record: TypeAlias = Node | Service | Check | Tombstone
+class PortClaim(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """That a port of a node was given to a sidecar, so that two that ask at once get different ones.
+
+    It is never taken back: a port is free again once no instance of the node has it.
+    """
+
+    kind: ClassVar[str] = "port-claim"
+
+    node: str
+    port: int
+    service_id: str
+
+    @property
+    def key(self) -> str:
+        """The record's key: `node/port`."""
+        return node_item_key(self.node, str(self.port))
+
+
+class Coordinate(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
+    """Where a node is in the network, such that distances are round trips.
+
+    Attributes:
+        segment: the part of the network that it was measured in; "" for the whole.
+        vec: in seconds, one number for each dimension.
+        error: how sure it is; lower is surer.
+        adjustment: seconds that are added to every distance from here.
+        height: seconds from the node to the network's core.
+    """
+
+    kind: ClassVar[str] = "coordinate"
+
+    node: str
+    segment: str = ""
+    vec: tuple[float, ...] = ()
+    error: float = 0.0
+    adjustment: float = 0.0
+    height: float = 0.0
+
+    @property
+    def key(self) -> str:
+        """The record's key, see `node_item_key`."""
+        return node_item_key(self.node, self.segment)
+
+
+class ConfigEntry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How services are to be reached: one entry of Consul's central configuration.
+
+    Attributes:
+        entry_kind: `service-defaults`, `service-resolver`, …
+        fields: as it is shown, without kind and name; made of JSON values only.
+    """
+
+    kind: ClassVar[str] = "config-entry"
+
+    entry_kind: str
+    name: str
+    fields: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """The record's key: `kind/name`, lower-cased."""
+        return config_entry_key(self.entry_kind, self.name)
+
+
+class ConfigRevision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """How often configuration entries were changed. Every change of one rests on it, so that they come in turn."""
+
+    kind: ClassVar[str] = "config-revision"
+
+    number: int
+
+    @property
+    def key(self) -> str:
+        """The record's key: there is only one."""
+        return "all"
+
+
+Record: TypeAlias = (
+    Node
+    | Service
+    | Check
+    | Tombstone
+    | PortClaim
+    | Autopilot
+    | Coordinate
+    | ConfigEntry
+    | ConfigRevision
+    | PreparedQuery
+    | QueryName
+    | KvEntry
+    | Session
+)
 
 KINDS: dict[str, type[Record]] = {
     Node.kind: Node,
     Service.kind: Service,
     Check.kind: Check,
     Tombstone.kind: Tombstone,
+    PortClaim.kind: PortClaim,
+    Autopilot.kind: Autopilot,
+    Coordinate.kind: Coordinate,
+    ConfigEntry.kind: ConfigEntry,
+    ConfigRevision.kind: ConfigRevision,
+    KvEntry.kind: KvEntry,
+    Session.kind: Session,
+    PreparedQuery.kind: PreparedQuery,
+    QueryName.kind: QueryName,
 }
 """Every kind of record by its name in the store. A new kind is one class and one line here."""
 
@@ -206,6 +332,11 @@ def node_item_key(node: str, item_id: str) -> str:
 @functools.lru_cache(maxsize=4096)  # every record's key begins with one of few nodes
 def _node_prefix(node: str) -> str:
     return node.lower().replace("%", "%25").replace("/", "%2f") + "/"
+
+
+def config_entry_key(entry_kind: str, name: str) -> str:
+    """The key of a configuration entry."""
+    return f"{entry_kind}/{name}".lower()
 
 
 def tombstone_key(node: str, item_id: str, incarnation: str) -> str:

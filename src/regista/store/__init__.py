@@ -56,12 +56,25 @@ class Store(Protocol):
             StoreUnavailable: it can't be written just now; nothing was changed.
         """
 
-    async def changes(self, after_index: int) -> Sequence[Batch]:
-        """The batches after `after_index`, oldest first.
+    async def changes(self, after_index: int, *, batches_max: int = -1) -> Sequence[Batch]:
+        """The batches after `after_index`, oldest first; the first so many, or -1 for all.
 
         Raises:
             Compacted: the log does not reach back that far.
         """
+
+    async def index_at(self, at_s: float) -> int:
+        """The index of the last batch committed at or before `at_s` (seconds since the epoch); 0 if none was.
+
+        By the clock of whoever committed, so around a clock that was set back it is an index nearby.
+
+        Raises:
+            Compacted: the log does not reach back that far.
+        """
+
+    @property
+    def floor_index(self) -> int:
+        """The index after which the log has every batch; grows as old ones are dropped."""
 
     async def barrier(self) -> int:
         """An index such that every write acknowledged anywhere before the call is at or below it.

@@ -22,7 +22,7 @@ _ROW_LOCAL_BYTES_MAX = _PAGE_BYTES - 35  # longer rows continue on pages of thei
 
 
 def row_room_bytes(text_bytes: int) -> int:
-    """The room that a row of the log with so long a text takes in the file, if its neighbours are like it."""
+    """The room that a row of the log with texts so long together takes in the file, among rows like it."""
     row_bytes = text_bytes + _ROW_BYTES
     if row_bytes > _ROW_LOCAL_BYTES_MAX:
         return (row_bytes // _PAGE_USABLE_BYTES + 1) * _PAGE_BYTES
@@ -43,7 +43,7 @@ class LogRetention:
 
     def load(self, connection: sqlite3.Connection) -> None:
         """Counts what is in the log."""
-        rows = connection.execute("SELECT length(CAST(changes AS BLOB)) FROM log")
+        rows = connection.execute("SELECT length(CAST(changes AS BLOB)) + length(CAST(cause AS BLOB)) FROM log")
         self._log_bytes = sum(row_room_bytes(text_bytes) for (text_bytes,) in rows)
 
     def compact(self, connection: sqlite3.Connection, *, floor_index: int, added_bytes: int, now_s: float) -> int:
@@ -92,7 +92,7 @@ class LogRetention:
         oldest_kept_s = now_s - settings.log_retention_s
         dropped_index = floor_index
         for index, at_s, text_bytes in connection.execute(
-            "SELECT idx, at_s, length(CAST(changes AS BLOB)) FROM log ORDER BY idx"
+            "SELECT idx, at_s, length(CAST(changes AS BLOB)) + length(CAST(cause AS BLOB)) FROM log ORDER BY idx"
         ):
             if log_bytes <= most and at_s >= oldest_kept_s:
                 break

@@ -6,14 +6,17 @@ acknowledged, and a row that does not is damage.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
 
 from regista.model import (
+    UNKNOWN_CAUSE,
     BadInput,
     Batch,
+    Cause,
     Change,
     Delete,
     Entry,
@@ -39,12 +42,18 @@ class Encoded(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         conditions: kind, key and index of each.
-        log_text: its row in the log.
+        log_text, cause_text: its row in the log.
     """
 
     changes: tuple[EncodedChange, ...]
     conditions: tuple[tuple[str, str, int], ...]
     log_text: bytes
+    cause_text: bytes
+
+    @property
+    def log_bytes(self) -> int:
+        """The texts of its row in the log together."""
+        return len(self.log_text) + len(self.cause_text)
 
 
 def stored_key(key: str) -> str:
@@ -70,14 +79,18 @@ def encode_transaction(transaction: Transaction) -> Encoded:
             kind = encoded.kind.encode()
             if isinstance(change, Put) and change.replaces is not None:
                 log_parts.append(b'["was","%b",%b]' % (kind, encode_record(change.replaces)))
+            if change.was_modify_index:
+                log_parts.append(b'["at","",[%d,%d]]' % (change.was_create_index, change.was_modify_index))
             log_parts.append(b'["%b","%b",%b]' % (b"put" if encoded.is_put else b"delete", kind, encoded.value))
         conditions = tuple((each.kind, stored_key(each.key), each.modify_index) for each in transaction.conditions)
         msgspec.json.encode(conditions)
+        cause = transaction.cause
+        cause_text = b"" if cause == UNKNOWN_CAUSE else msgspec.json.encode(cause)
     except (msgspec.MsgspecError, UnicodeEncodeError, OverflowError, TypeError) as error:
         raise BadInput(
             f"the record can't be kept: {error}. Send text in UTF-8 and values of the fields' types."
         ) from error
-    return Encoded(tuple(changes), conditions, b"[%b]" % b",".join(log_parts))
+    return Encoded(tuple(changes), conditions, b"[%b]" % b",".join(log_parts), cause_text)
 
 
 def fold(batches: Sequence[tuple[Batch, Encoded]]) -> tuple[list[Any], list[Any], list[Any]]:
@@ -97,7 +110,7 @@ def fold(batches: Sequence[tuple[Batch, Encoded]]) -> tuple[list[Any], list[Any]
             else:
                 puts.pop(key, None)
                 deletes[key] = None
-        log_rows.append([batch.index, batch.at_s, encoded.log_text.decode()])
+        log_rows.append([batch.index, batch.at_s, encoded.log_text.decode(), encoded.cause_text.decode()])
     return list(puts.values()), list(deletes), log_rows
 
 
@@ -122,22 +135,39 @@ def decode_changes(text: str) -> tuple[Change, ...]:
     return tuple(_read_changes(_changes_decoder.decode(text)))
 
 
+def decode_cause(text: str) -> Cause:
+    """The cause in a row of the log; unknown where the row is from before causes were kept.
+
+    Raises:
+        msgspec.MsgspecError: it is not such a row.
+    """
+    return _decode_cause(text) if text else UNKNOWN_CAUSE
+
+
+# The same caller writes again and again, and its rows then share one cause.
+_decode_cause = functools.lru_cache(maxsize=1024)(msgspec.json.Decoder(Cause).decode)
 _changes_decoder = msgspec.json.Decoder(list[tuple[str, str, msgspec.Raw]])
+_indexes_decoder = msgspec.json.Decoder(tuple[int, int])
 
 
 def _read_changes(parts: Sequence[tuple[str, str, msgspec.Raw]]) -> Iterator[Change]:
     replaces: Record | None = None
+    was = (0, 0)
     for verb, kind, value in parts:
+        if verb == "at":
+            was = _indexes_decoder.decode(value)
+            continue
         record = decode_record(kind, bytes(value))
         if verb == "was":
             replaces = record
-        elif verb == "put":
-            yield Put(record, replaces)
-            replaces = None
+            continue
+        if verb == "put":
+            yield Put(record, replaces, *was)
         elif verb == "delete":
-            yield Delete(record)
+            yield Delete(record, *was)
         else:
             raise ValueError(f"{verb!r} is no change")
+        replaces, was = None, (0, 0)
 
 
 def _encode_change(change: Change) -> EncodedChange:

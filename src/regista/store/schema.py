@@ -42,7 +42,13 @@ def _create_tables(connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO state VALUES (0, 0)")
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables,)
+def _add_causes(connection: sqlite3.Connection) -> None:
+    # Who brought a transaction about, as JSON; "" where it was not recorded. Since this version, changes has
+    # ["at", "", [create, modify]] too: the indexes of what the change after it replaces or deletes.
+    connection.execute("ALTER TABLE log ADD COLUMN cause TEXT NOT NULL DEFAULT ''")
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create_tables, _add_causes)
 """What turns version n into n + 1, in order. A released step is never edited."""
 
 VERSION = len(MIGRATIONS)

@@ -41,7 +41,7 @@ from regista.model import (
     setting,
 )
 from regista.store import schema
-from regista.store.loading import read_log, read_snapshot
+from regista.store.loading import find_index_at, read_log, read_snapshot
 from regista.store.lock import DirectoryLock
 from regista.store.retention import LogRetention, row_room_bytes
 from regista.store.rows import Encoded, encode_transaction, fold
@@ -182,7 +182,7 @@ class SqliteStore:
             self._loop.call_soon(self._hand_over_if_idle)
         return await done
 
-    async def changes(self, after_index: int) -> Sequence[Batch]:
+    async def changes(self, after_index: int, *, batches_max: int = -1) -> Sequence[Batch]:
         """See `Store.changes`."""
 
         def read() -> Sequence[Batch]:
@@ -190,9 +190,27 @@ class SqliteStore:
                 raise Compacted(floor_index=self._floor_index)
             with schema.reading(self._path):
                 assert self._connection is not None
-                return list(read_log(self._connection, after_index))
+                return list(read_log(self._connection, after_index, batches_max))
 
         return await self._in_writer(read)
+
+    async def index_at(self, at_s: float) -> int:
+        """See `Store.index_at`."""
+
+        def read() -> int:
+            with schema.reading(self._path):
+                assert self._connection is not None
+                found = find_index_at(self._connection, at_s)
+            if found is None and self._floor_index:
+                raise Compacted(floor_index=self._floor_index)
+            return found or 0
+
+        return await self._in_writer(read)
+
+    @property
+    def floor_index(self) -> int:
+        """See `Store.floor_index`."""
+        return self._floor_index
 
     async def barrier(self) -> int:
         """See `Store.barrier`: this store has one writer, so what is queued now is all there can be."""
@@ -316,7 +334,9 @@ class SqliteStore:
                 sound.append((item, encode_transaction(item.transaction)))
             except BadInput as error:
                 outcomes.append((item.done, error))
-        indexes = self._modify_indexes({(kind, key) for _, each in sound for kind, key, _ in each.conditions})
+        assert self._connection is not None
+        named = {(kind, key) for _, each in sound for kind, key, _ in each.conditions}
+        indexes = _modify_indexes(self._connection, named)
         now_s = self._wall_clock()
         for item, encoded in sound:
             broken = next((c for c in encoded.conditions if indexes.get(c[:2], 0) != c[2]), None)
@@ -330,21 +350,10 @@ class SqliteStore:
             self._index += 1
             for change in encoded.changes:
                 indexes[change.kind, change.key] = self._index if change.is_put else 0
-            group.batches.append(Batch(self._index, now_s, item.transaction.changes))
+            group.batches.append(Batch(self._index, now_s, item.transaction.changes, item.transaction.cause))
             group.encoded.append(encoded)
             outcomes.append((item.done, self._index))
         group.outcomes.extend(outcomes)
-
-    def _modify_indexes(self, keys: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
-        if not keys:
-            return {}
-        assert self._connection is not None
-        rows = self._connection.execute(
-            "SELECT record.kind, record.key, record.modify_index FROM json_each(?) AS wanted "
-            "JOIN record ON record.kind = wanted.value ->> 0 AND record.key = wanted.value ->> 1",
-            (msgspec.json.encode(list(keys)).decode(),),
-        )
-        return {(kind, key): index for kind, key, index in rows}
 
     def _write(self, group: _Group) -> None:
         puts, deletes, log_rows = fold(list(zip(group.batches, group.encoded, strict=True)))
@@ -356,32 +365,23 @@ class SqliteStore:
                 "DELETE FROM record WHERE (kind, key) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?))",
                 (msgspec.json.encode(deletes).decode(),),
             )
-        self._insert(
+        _insert(
+            self._connection,
             "INSERT INTO record (kind, key, create_index, modify_index, value)",
             puts,
             "ON CONFLICT DO UPDATE SET modify_index = excluded.modify_index, value = excluded.value",
         )
-        self._insert("INSERT INTO log (idx, at_s, changes)", log_rows)
+        _insert(self._connection, "INSERT INTO log (idx, at_s, changes, cause)", log_rows)
         floor_index = self._retention.compact(
             self._connection,
             floor_index=self._floor_index,
-            added_bytes=sum(row_room_bytes(len(encoded.log_text)) for encoded in group.encoded),
+            added_bytes=sum(row_room_bytes(encoded.log_bytes) for encoded in group.encoded),
             now_s=group.batches[0].at_s,
         )
         execute("UPDATE state SET last_index = ?, floor_index = ?", (self._index, floor_index))
         execute("COMMIT")
         self._committed(floor_index)
         self._retention.shrink_file(self._connection, floor_index=floor_index)
-
-    def _insert(self, into: str, rows: Sequence[Sequence[Any]], on_conflict: str = "") -> None:
-        assert self._connection is not None
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            some = rows[start : start + _ROWS_AT_ONCE]
-            # The connection keeps the last statements ready, and groups are of few different sizes.
-            places = _places(len(some), len(some[0]))
-            self._connection.execute(
-                f"{into} VALUES {places} {on_conflict}", [value for row in some for value in row]
-            )
 
     def _committed(self, floor_index: int) -> None:
         self._floor_index = floor_index
@@ -405,6 +405,28 @@ class SqliteStore:
             return False
         self._committed(floor_index)
         return True
+
+
+def _modify_indexes(connection: sqlite3.Connection, keys: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
+    """When the records of these kinds and keys were changed last; nothing for those that are not there."""
+    if not keys:
+        return {}
+    rows = connection.execute(
+        "SELECT record.kind, record.key, record.modify_index FROM json_each(?) AS wanted "
+        "JOIN record ON record.kind = wanted.value ->> 0 AND record.key = wanted.value ->> 1",
+        (msgspec.json.encode(list(keys)).decode(),),
+    )
+    return {(kind, key): index for kind, key, index in rows}
+
+
+def _insert(
+    connection: sqlite3.Connection, into: str, rows: Sequence[Sequence[Any]], on_conflict: str = ""
+) -> None:
+    for start in range(0, len(rows), _ROWS_AT_ONCE):
+        some = rows[start : start + _ROWS_AT_ONCE]
+        # The connection keeps the last statements ready, and groups are of few different sizes.
+        places = _places(len(some), len(some[0]))
+        connection.execute(f"{into} VALUES {places} {on_conflict}", [value for row in some for value in row])
 
 
 @functools.lru_cache(maxsize=_ROWS_AT_ONCE)

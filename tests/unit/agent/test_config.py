@@ -31,7 +31,7 @@ def refused(*files, environ=None, **flags):
 @pytest.fixture
 def make(tmp_path):
     """Writes objects to a.json, b.json, …; the paths."""
-    names = iter("abcdefgh")
+    names = iter("abcdefghijklmnopqrstuvwxyz")
 
     def write(content):
         path = tmp_path / f"{next(names)}.json"
@@ -334,7 +334,10 @@ def test_other_names_lead_to_our_settings(make):
         if ours in KEYS:
             value = "30s" if KEYS[ours].kind == "duration" else int(KEYS[ours].at_least)
             block, name = ours.split(".")
-            config = load(make({theirs: value}))
+            content = value
+            for part in reversed(theirs.split(".")):
+                content = {part: content}
+            config = load(make(content))
             assert config == dataclasses.replace(load(make({block: {name: value}})), files=config.files)
 
 

@@ -108,6 +108,7 @@ def test_services_come_with_their_tags():
     assert service_tags(WEB) == {"Web": ["v1"], "api": ["v1"], "web": ["v2", "primary", "v1", "Primary"]}
     assert list(service_tags(WEB)) == sorted(service_tags(WEB))
     assert service_tags(WEB, node_meta=(("rack", "r"),)) == {"api": ["v1"], "web": ["v2", "primary"]}
+    assert service_tags(WEB, keeps=lambda instance: instance.service.record.name == "api") == {"api": ["v1"]}
     assert service_tags(Catalog()) == {}
 
 

@@ -18,12 +18,27 @@ class Asked:
     target: str
     headers: dict
     body: object
+    data: bytes = b""
+
+    @property
+    def line(self):
+        """Method and target."""
+        return f"{self.method} {self.target}"
+
+
+def decode(data):
+    """What JSON the data is; None if it is none."""
+    try:
+        return json.loads(data)
+    except ValueError:
+        return None
 
 
 class FakeAgent:
     """Answers by method and path; of several answers for one path each is given once, the last again and again.
 
-    An answer is `(status, headers, body)`, or None to close the connection without one.
+    An answer is `(status, headers, body)`, None to close the connection without one, or a function that makes
+    either from what was asked.
     """
 
     def __init__(self):
@@ -35,11 +50,11 @@ class FakeAgent:
             def do_GET(self):
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length)
-                fake.asked.append(
-                    Asked(self.command, self.path, dict(self.headers), json.loads(body) if body else None)
-                )
+                fake.asked.append(Asked(self.command, self.path, dict(self.headers), decode(body), bytes(body)))
                 answers = fake.answers.get((self.command, self.path.partition("?")[0]), [(404, {}, b"")])
                 answer = answers.pop(0) if len(answers) > 1 else answers[0]
+                if callable(answer):
+                    answer = answer(fake.asked[-1])
                 if answer is None:
                     return
                 status, headers, body = answer
@@ -51,6 +66,12 @@ class FakeAgent:
                 self.wfile.write(body)
 
             def do_PUT(self):
+                self.do_GET()
+
+            def do_POST(self):
+                self.do_GET()
+
+            def do_DELETE(self):
                 self.do_GET()
 
             def log_message(self, *args):
@@ -87,9 +108,19 @@ def agent():
 def regista(agent):
     """Runs a command line against the fake agent."""
 
-    def run(*arguments, **environ):
+    def run(*arguments, stdin=None, **environ):
         environ = {"REGISTA_HTTP_ADDR": agent.url, **environ}
-        return CliRunner().invoke(main, arguments, env=environ)
+        return CliRunner().invoke(main, arguments, env=environ, input=stdin)
+
+    return run
+
+
+@pytest.fixture
+def consul(regista):
+    """Runs a command line of Consul's against the fake agent."""
+
+    def run(*arguments, **rest):
+        return regista("consul", *arguments, **rest)
 
     return run
 

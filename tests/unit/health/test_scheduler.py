@@ -268,7 +268,7 @@ async def test_ttl_expires_and_revives():
     """A service that falls silent turns critical with its last words; its next word revives it."""
     world = World().begin()
     world.check(CheckDefinition(ttl_s=30))
-    await world.scheduler.report("c", PASSING, "all well")
+    await world.report("c", PASSING, "all well")
     assert world.status() == PASSING
     await world.advance(29.9)
     assert world.status() == PASSING
@@ -276,7 +276,7 @@ async def test_ttl_expires_and_revives():
     assert world.status() == CRITICAL
     assert world.output() == "TTL expired (last output before timeout follows): all well"
     assert world.scheduler.counters.expiries == {"check": 1}
-    await world.scheduler.report("c", WARNING, "")
+    await world.report("c", WARNING, "")
     assert world.status() == WARNING
     assert world.output() == ""
     await world.advance(30.1)
@@ -289,10 +289,10 @@ async def test_reports_keep_a_check_alive_without_writes():
     world.check(CheckDefinition(ttl_s=30), status=PASSING)
     index = world.catalog.index
     for number in range(20):
-        await world.scheduler.report("C", PASSING, f"beat {number}")
+        await world.report("C", PASSING, f"beat {number}")
         assert world.output() == f"beat {number}"
         await world.advance(20)
-    await world.scheduler.report("c", PASSING, "x" * 5000)
+    await world.report("c", PASSING, "x" * 5000)
     assert world.output() == "x" * 4096 + " ... (captured 4096 of 5000 bytes)"
     assert world.catalog.index == index
 
@@ -303,7 +303,7 @@ async def test_report_to_a_check_without_ttl():
     world.check(http())
     for check_id in ("c", "nobody"):
         with pytest.raises(NotFound, match=f'CheckID "{check_id}" does not have associated TTL'):
-            await world.scheduler.report(check_id, PASSING, "")
+            await world.report(check_id, PASSING, "")
 
 
 async def test_registering_again_restarts_the_ttl():
@@ -334,7 +334,7 @@ async def test_report_follows_an_expiry_under_way():
     world.check(CheckDefinition(ttl_s=30), status=PASSING)
     world.writer.before_commit = asyncio.get_running_loop().create_future()
     await world.advance(30.1)
-    report = asyncio.ensure_future(world.scheduler.report("c", PASSING, "here I am"))
+    report = asyncio.ensure_future(world.report("c", PASSING, "here I am"))
     await settle()
     assert not report.done()
     world.writer.before_commit.set_result(None)
@@ -349,7 +349,7 @@ async def test_report_takes_back_a_refused_expiry():
     world.check(CheckDefinition(ttl_s=30), status=PASSING)
     world.writer.is_away = True
     await world.advance(30.5)
-    await world.scheduler.report("c", PASSING, "here I am")
+    await world.report("c", PASSING, "here I am")
     world.writer.is_away = False
     await world.advance(10)
     assert world.status() == PASSING
@@ -375,7 +375,7 @@ async def test_report_that_cannot_be_written_says_so():
     await world.advance(20)
     world.writer.is_away = True
     with pytest.raises(StoreUnavailable):
-        await world.scheduler.report("c", WARNING, "")
+        await world.report("c", WARNING, "")
     world.writer.is_away = False
     await world.advance(20)
     assert world.status() == PASSING
@@ -546,8 +546,8 @@ async def test_better_status_cancels_deregistration():
     world.service()
     world.check(reaped(90, ttl_s=1000), service_id="web")
     await world.advance(80)
-    await world.scheduler.report("c", WARNING, "")
-    await world.scheduler.report("c", CRITICAL, "")
+    await world.report("c", WARNING, "")
+    await world.report("c", CRITICAL, "")
     await world.advance(89)
     assert WEB in world.catalog.services
     await world.advance(2)

@@ -4,9 +4,9 @@ import asyncio
 import collections
 import random
 
-from regista.catalog import Catalog, Registration, register_check, register_service
+from regista.catalog import Catalog, Registration, register_check, register_service, stamped
 from regista.health import HealthSettings, Observation, Scheduler
-from regista.model import CRITICAL, PASSING, Batch, Check, Service, StoreUnavailable, node_item_key
+from regista.model import CRITICAL, PASSING, Batch, Check, Service, StoreUnavailable, caused_by, node_item_key
 
 NODE = "n1"
 KEY = node_item_key(NODE, "c")
@@ -34,21 +34,20 @@ class FakeWriter:
         if transaction.changes:
             self.writes += 1
             index = self.catalog.index + 1
-            self.catalog.apply(Batch(index=index, at_s=0.0, changes=transaction.changes))
+            self.catalog.apply(Batch(index, 0.0, transaction.changes, transaction.cause))
         return self.catalog.index
 
-    async def write(self, plan):
+    async def write(self, plan, *, cause):
         self.attempts += 1
         if self.before_plan is not None:
             await self.before_plan
         if self.is_away:
             raise StoreUnavailable("the disk is full")
-        transaction = plan(self.catalog)
+        transaction = stamped(plan(self.catalog), cause)
         if self.before_commit is not None:
             await self.before_commit
         for condition in transaction.conditions:
-            table = {"service": self.catalog.services, "check": self.catalog.checks}.get(condition.kind, {})
-            entry = table.get(condition.key)
+            entry = self.catalog.find(condition.kind, condition.key)
             assert (entry.modify_index if entry else 0) == condition.modify_index
         return self.apply(transaction)
 
@@ -103,6 +102,9 @@ class World:
         self.scheduler.take_over()
         self.next_s = self.scheduler.tick()
         return self
+
+    async def report(self, check_id, status, output):
+        await self.scheduler.report(check_id, status, output, cause=caused_by("request", source="a test"))
 
     async def advance(self, seconds, *, step=None):
         """Moves the clock on, calling the scheduler whenever it wants to be called."""

@@ -28,6 +28,9 @@ class FakeTopics:
     def version(self, names):
         return tuple(self.versions.get(name, 0) for name in names)
 
+    def has_all(self, names):
+        return all(name in self.versions for name in names)
+
     def watch(self, names, wake_up):
         self._tickets += 1
         ticket = self._tickets
@@ -357,3 +360,29 @@ async def test_a_change_the_caller_has_not_seen_is_told_at_once(room):
         room.change(body, index=index)
         room.answers.get(room.view())
     assert (await room.wait(after_index=5)).body == b"old"
+
+
+def test_an_answer_with_an_index_of_its_own_is_made_anew_until_its_topic_is_kept(room):
+    """Nothing tells of changes of a topic that nobody ever watched, so nothing is kept; afterwards it is."""
+    indexes = iter((3, 4, 5, 6))
+    view = View("kv", ("kv/k",), room.view("kv").encode, lambda: next(indexes))
+    room.bodies["kv"] = b"1"
+    assert [room.answers.get(view).index for _ in range(2)] == [3, 4]
+    room.topics.change("kv/k", index=5)
+    assert [room.answers.get(view).index for _ in range(2)] == [5, 5]
+    room.topics.change("kv/k", index=6)
+    assert room.answers.get(view).index == 6, "it has moved, though the bytes are the same"
+    assert room.encoded == 4
+
+
+async def test_an_index_of_its_own_that_moved_is_told_at_once(room):
+    """What was there and back is not known of such a view, so whoever has an older index is answered."""
+    room.bodies["kv"] = b"1"
+    index = 5
+    view = View("kv", ("kv/k",), room.view("kv").encode, lambda: index)
+    room.topics.change("kv/k", index=5)
+    room.answers.get(view)
+    index = 9
+    room.topics.change("kv/k", index=9)
+    answer = await asyncio.wait_for(room.answers.wait(view, after_index=7, wait_s=LONG_S), 1)
+    assert answer.index == 9

@@ -11,7 +11,8 @@ from regista.protocols.consul.decode_check import CHECK_FIELDS, read_status
 
 
 def service_of(value):
-    return read_service(value, node="n1", manager="agent")
+    found = read_service(value, node="n1", manager="agent")
+    return found.service, found.checks
 
 
 def check_of(value):

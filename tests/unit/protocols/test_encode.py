@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from regista.catalog import Catalog, Instance, Lookup, find_instances
-from regista.model import Batch, Check, CheckDefinition, Entry, Node, Put, Service, ServiceAddress, Weights
+from regista.model import Batch, Check, CheckDefinition, Entry, Node, Proxy, Put, Service, ServiceAddress, Weights
 from regista.protocols.consul.encode import (
     agent_check,
     agent_service,
@@ -176,6 +176,9 @@ def changed(service):
         "service_kind": "",
         "ttl_s": 5.0,
         "id": "web-2",
+        "proxy": Proxy(destination_name="db"),
+        "is_native": True,
+        "sidecar_of": "other",
     }
     left = {"node", "incarnation", "manager"}
     assert set(changes) | left == {field.name for field in msgspec.structs.fields(Service)}

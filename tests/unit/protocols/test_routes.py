@@ -97,14 +97,15 @@ def test_another_method_is_a_405_with_those_that_are(method, path, allow):
         ("/v1/x/../things", "/v1/things"),
         ("/../../v1/things", "/v1/things"),
         ("/v1/thing/a//", "/v1/thing/a/"),
-        ("/v1/thing/a/..", "/v1/thing"),
+        ("/v1/thing/a/..", "/v1/thing/"),
+        ("/v1/thing", "/v1/thing/"),
         ("///", "/"),
         ("//evil.example/", "/evil.example/"),
         ("/v1/é//a b", "/v1/%C3%A9/a%20b"),
     ],
 )
 def test_an_unclean_path_is_sent_to_the_clean_one(path, clean):
-    """Empty and dot segments are answered with a 301 to the path without them, never to another host."""
+    """Empty and dot segments, and a prefix without its slash, get a 301 to the right path, never to another host."""
     found = find("GET", path)
     assert (found.status, dict(found.headers)["Location"]) == (301, clean)
 

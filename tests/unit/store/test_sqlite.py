@@ -17,10 +17,12 @@ from pathlib import Path
 import pytest
 
 from regista.model import (
+    UNKNOWN_CAUSE,
     Batch,
     Change,
     Condition,
     Delete,
+    Entry,
     Node,
     Put,
     RegistaError,
@@ -432,6 +434,30 @@ def test_every_older_file_becomes_a_current_one(version):
         assert _schema_of(old) == _schema_of(new)
         schema.migrate(new)
         assert _schema_of(old) == _schema_of(new)
+
+
+async def test_a_file_of_version_1_is_read(tmp_path):
+    """What an agent from before causes were kept has written is all there, with causes that are not known."""
+    node, changed = Node(name="n", address="1"), Node(name="n", address="2")
+    with contextlib.closing(schema.connect(tmp_path / FILE_NAME)) as old:
+        schema.MIGRATIONS[0](old)
+        old.execute("PRAGMA user_version = 1")
+        old.execute(f"PRAGMA application_id = {schema.APPLICATION_ID}")
+        value = '{"name":"n","address":"2"}'
+        old.execute("INSERT INTO record VALUES ('node', 'n', 1, 2, ?)", (value,))
+        old.execute('INSERT INTO log VALUES (1, 900.0, \'[["put","node",{"name":"n","address":"1"}]]\')')
+        was = '["was","node",{"name":"n","address":"1"}]'
+        old.execute("INSERT INTO log VALUES (2, 901.0, ?)", (f'[{was},["put","node",{value}]]',))
+        old.execute("UPDATE state SET last_index = 2")
+    async with opened(tmp_path) as (store, snapshot):
+        assert list(snapshot.entries) == [Entry(changed, 1, 2)]
+        wanted = [Batch(1, 900.0, (Put(node),)), Batch(2, 901.0, (Put(changed, node),))]
+        assert list(snapshot.recent) == wanted
+        assert list(await store.changes(0)) == wanted
+        assert {batch.cause for batch in wanted} == {UNKNOWN_CAUSE}
+        assert await store.commit(put("m")) == 3
+    async with opened(tmp_path) as (_, snapshot):
+        assert snapshot.index == 3
 
 
 async def test_the_file_says_whose_it_is(tmp_path):

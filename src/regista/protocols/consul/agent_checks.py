@@ -14,7 +14,7 @@ from regista.protocols.consul.decode_check import read_check, read_status
 from regista.protocols.consul.encode import agent_check
 from regista.protocols.consul.parameters import FILTER, LOCAL_READ, NOTE, NS
 from regista.protocols.consul.reads import json_response, read_options, refuse_namespaces, required_argument
-from regista.protocols.http import Request, Response, Route, decode_json
+from regista.protocols.http import REASON, Request, Response, Route, decode_json, request_cause
 
 _ID_MISSING = "CheckID missing: give the id after the last slash of the path"
 
@@ -44,7 +44,7 @@ class AgentChecks:
                 "/v1/agent/check/register",
                 self.register,
                 "Registers a check on this agent's node",
-                parameters=(NS,),
+                parameters=(NS, REASON),
                 access="service:write",
                 body="json",
             ),
@@ -54,7 +54,7 @@ class AgentChecks:
                 self.deregister,
                 "Deregisters a check",
                 argument="check_id",
-                parameters=(NS,),
+                parameters=(NS, REASON),
                 access="service:write",
             ),
             *(
@@ -64,7 +64,7 @@ class AgentChecks:
                     handler,
                     f"Reports a TTL check as {status}",
                     argument="check_id",
-                    parameters=(NS, NOTE),
+                    parameters=(NS, NOTE, REASON),
                     access="service:write",
                 )
                 for verb, status, handler in (
@@ -79,7 +79,7 @@ class AgentChecks:
                 self.update,
                 "Reports a TTL check's status and output",
                 argument="check_id",
-                parameters=(NS,),
+                parameters=(NS, REASON),
                 access="service:write",
                 body="json",
             ),
@@ -91,7 +91,7 @@ class AgentChecks:
         refuse_namespaces(request)
         body = await request.body(context.settings.body_bytes_max)
         check = read_check(decode_json(body), node=context.identity.node_name, manager="agent")
-        await context.writer.write(lambda catalog: register_check(catalog, check))
+        await context.writer.write(lambda catalog: register_check(catalog, check), cause=request_cause(request))
         context.health.renew_check(check.key)
         return Response()
 
@@ -100,7 +100,10 @@ class AgentChecks:
         context = self._context
         refuse_namespaces(request)
         check_id = required_argument(request, _ID_MISSING)
-        await context.writer.write(lambda catalog: deregister_check(catalog, context.identity.node_name, check_id))
+        await context.writer.write(
+            lambda catalog: deregister_check(catalog, context.identity.node_name, check_id),
+            cause=request_cause(request),
+        )
         return Response()
 
     async def update(self, request: Request) -> Response:
@@ -109,7 +112,7 @@ class AgentChecks:
         check_id = required_argument(request, _ID_MISSING)
         body = await request.body(self._context.settings.body_bytes_max)
         status, output = read_status(decode_json(body))
-        await self._context.health.report(check_id, status, output)
+        await self._context.health.report(check_id, status, output, cause=request_cause(request))
         return Response()
 
     def checks(self, request: Request) -> Response:
@@ -133,7 +136,9 @@ class AgentChecks:
         async def handle(request: Request) -> Response:
             refuse_namespaces(request)
             check_id = required_argument(request, _ID_MISSING)
-            await self._context.health.report(check_id, status, request.parameters.first("note"))
+            await self._context.health.report(
+                check_id, status, request.parameters.first("note"), cause=request_cause(request)
+            )
             return Response()
 
         return handle

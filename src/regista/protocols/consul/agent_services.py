@@ -5,12 +5,12 @@ Source: Consul 1.9 (behaviour). `renew`, DELETE on deregister, incarnations and 
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable
 from typing import Any
 
 from regista.catalog import (
     AGENT_SERVICE_FIELDS,
-    Registration,
     check_incarnation,
     deregister_service,
     node_topic,
@@ -29,6 +29,7 @@ from regista.protocols.consul.reads import (
     required_argument,
 )
 from regista.protocols.http import (
+    REASON,
     Headers,
     Parameter,
     Request,
@@ -37,6 +38,7 @@ from regista.protocols.http import (
     View,
     decode_json,
     encode_json,
+    request_cause,
     text_response,
 )
 
@@ -74,6 +76,7 @@ class AgentServices:
                 "Registers an instance with its checks on this agent's node",
                 parameters=(
                     NS,
+                    REASON,
                     Parameter("replace-existing-checks", "Drops checks that are not named.", "boolean"),
                 ),
                 access="service:write",
@@ -86,7 +89,7 @@ class AgentServices:
                     self.deregister,
                     "Deregisters an instance with its checks",
                     argument="service_id",
-                    parameters=(NS, INCARNATION),
+                    parameters=(NS, INCARNATION, REASON),
                     access="service:write",
                 )
                 for method in ("PUT", "DELETE")
@@ -107,20 +110,21 @@ class AgentServices:
         context = self._context
         refuse_namespaces(request)
         body = await request.body(context.settings.body_bytes_max)
-        service, checks = read_service(decode_json(body), node=context.identity.node_name, manager="agent")
-        registration = Registration(
-            service,
-            checks,
+        wanted = read_service(decode_json(body), node=context.identity.node_name, manager="agent")
+        registration = dataclasses.replace(
+            wanted,
             replace_checks=request.parameters.first("replace-existing-checks", "no") in ("", "true"),
             new_incarnation=context.new_id(),
         )
         await context.writer.write(
-            lambda catalog: register_service(catalog, registration, now_s=context.wall_clock())
+            lambda catalog: register_service(catalog, registration, now_s=context.wall_clock()),
+            cause=request_cause(request),
         )
-        context.health.renew_service(service.key)
-        for check in checks:
+        context.health.renew_service(wanted.service.key)
+        sidecar_checks = wanted.sidecar.checks if wanted.sidecar else ()
+        for check in (*wanted.checks, *(sidecar_checks or ())):
             context.health.renew_check(check.key)
-        return Response(headers=self._identity_headers(service.key))
+        return Response(headers=self._identity_headers(wanted.service.key))
 
     async def deregister(self, request: Request) -> Response:
         """PUT or DELETE agent/service/deregister/{id}: an empty 200, also for an id that is not there."""
@@ -135,7 +139,8 @@ class AgentServices:
                 reason="was deregistered through the agent's API",
                 now_s=context.wall_clock(),
                 incarnation=request.parameters.first("incarnation"),
-            )
+            ),
+            cause=request_cause(request),
         )
         return Response()
 

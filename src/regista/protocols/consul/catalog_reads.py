@@ -11,6 +11,7 @@ from typing import Any
 from regista.catalog import (
     CHECK_SERVICE_NODE_FIELDS,
     CHECKS,
+    COORDINATES,
     HEALTH_CHECK_FIELDS,
     NODE_FIELDS,
     NODE_SERVICE_FIELDS,
@@ -19,11 +20,13 @@ from regista.catalog import (
     SERVICES,
     Lookup,
     check_list,
+    checks_of,
     find_instances,
     node_list,
     node_topic,
     service_tags,
     service_topic,
+    with_id,
 )
 from regista.model import BadInput, Entry, Node
 from regista.protocols.consul.context import Context
@@ -34,14 +37,27 @@ from regista.protocols.consul.encode import (
     node_object,
     node_service,
 )
-from regista.protocols.consul.parameters import FILTER, LISTS, META, NODE_META, PASSING, PRETTY, READ, TAG
+from regista.protocols.consul.parameters import (
+    AT,
+    CACHED,
+    FILTER,
+    LISTS,
+    META,
+    NODE_META,
+    PASSING,
+    PRETTY,
+    READ,
+    TAG,
+    VERSION,
+)
+from regista.protocols.consul.past import at_any_time
+from regista.protocols.consul.questions import read_lookup
 from regista.protocols.consul.reads import (
     ReadOptions,
     answer_view,
     index_headers,
     json_response,
     kept,
-    pairs,
     read_options,
     required_argument,
     wants_passing,
@@ -61,6 +77,11 @@ class CatalogReads:
         self._catalog = context.catalog
         self._datacenter = context.identity.datacenter
 
+    @property
+    def context(self) -> Context:
+        """What it was made with."""
+        return self._context
+
     def routes(self) -> tuple[Route, ...]:
         """The paths answered here."""
         return (*self._catalog_routes(), *self._health_routes())
@@ -68,42 +89,53 @@ class CatalogReads:
     def _catalog_routes(self) -> tuple[Route, ...]:
         return (
             Route(
-                "GET", "/v1/catalog/datacenters", self.datacenters, "The known datacenters", parameters=(PRETTY,)
+                "GET",
+                "/v1/catalog/datacenters",
+                self.datacenters,
+                "The known datacenters",
+                parameters=(PRETTY, CACHED),
             ),
-            Route("GET", "/v1/catalog/nodes", self.nodes, "The nodes", parameters=LISTS, access="node:read"),
+            Route(
+                "GET",
+                "/v1/catalog/nodes",
+                at_any_time(self, CatalogReads.nodes),
+                "The nodes",
+                parameters=(*LISTS, AT),
+                access="node:read",
+            ),
             Route(
                 "GET",
                 "/v1/catalog/services",
-                self.services,
+                at_any_time(self, CatalogReads.services),
                 "The names of all services, with their tags",
-                parameters=(*READ, NODE_META),
+                parameters=(*READ, CACHED, FILTER, NODE_META, AT),
                 access="service:read",
             ),
             Route(
                 "GET",
                 "/v1/catalog/service/",
-                self.service,
+                at_any_time(self, CatalogReads.service),
                 "The instances of a service, without their health",
                 argument="service",
-                parameters=(*LISTS, TAG, META),
+                parameters=(*LISTS, CACHED, TAG, META, VERSION, AT),
                 access="service:read",
             ),
             Route(
                 "GET",
                 "/v1/catalog/node/",
-                self.node,
+                at_any_time(self, CatalogReads.node),
                 "A node and its services, by id",
                 argument="node",
-                parameters=(*READ, FILTER),
+                parameters=(*READ, FILTER, AT),
                 access="node:read",
             ),
             Route(
                 "GET",
                 "/v1/catalog/node-services/",
-                self.node_services,
+                at_any_time(self, CatalogReads.node_services),
                 "A node and its services, as a list",
                 argument="node",
-                parameters=(*READ, FILTER),
+                parameters=(*READ, FILTER, AT),
                 access="node:read",
             ),
         )
@@ -113,37 +145,37 @@ class CatalogReads:
             Route(
                 "GET",
                 "/v1/health/service/",
-                self.health_service,
+                at_any_time(self, CatalogReads.health_service),
                 "The instances of a service, with their health",
                 argument="service",
-                parameters=(*LISTS, PASSING, TAG, META),
+                parameters=(*LISTS, CACHED, PASSING, TAG, META, VERSION, AT),
                 access="service:read",
             ),
             Route(
                 "GET",
                 "/v1/health/checks/",
-                self.health_checks,
+                at_any_time(self, CatalogReads.health_checks),
                 "The checks of a service's instances",
                 argument="service",
-                parameters=LISTS,
+                parameters=(*LISTS, AT),
                 access="service:read",
             ),
             Route(
                 "GET",
                 "/v1/health/node/",
-                self.health_node,
+                at_any_time(self, CatalogReads.health_node),
                 "The checks on a node",
                 argument="node",
-                parameters=(*READ, FILTER),
+                parameters=(*READ, FILTER, AT),
                 access="node:read",
             ),
             Route(
                 "GET",
                 "/v1/health/state/",
-                self.health_state,
+                at_any_time(self, CatalogReads.health_state),
                 "The checks in a status",
                 argument="status",
-                parameters=LISTS,
+                parameters=(*LISTS, AT),
                 access="node:read",
             ),
         )
@@ -152,7 +184,10 @@ class CatalogReads:
 
     def datacenters(self, request: Request) -> Response:
         """GET catalog/datacenters: their names, this agent's first."""
-        return json_response(request, [self._datacenter])
+        options = read_options(request, self._context)
+        is_anew = options.is_anew
+        headers = self._context.cached_questions.ask(request.path, is_anew=is_anew) if options.is_cached else ()
+        return json_response(request, [self._datacenter], headers)
 
     def nodes(self, request: Request) -> Answering:
         """GET catalog/nodes."""
@@ -162,25 +197,32 @@ class CatalogReads:
             entries = node_list(self._catalog, meta=options.node_meta, near=options.near)
             return kept(options, (node_object(entry, self._datacenter) for entry in entries))
 
-        return answer_view(request, self._context, options, topics=(NODES,), find=find)
+        return answer_view(request, self._context, options, topics=(NODES, *_near_topics(options)), find=find)
 
     def services(self, request: Request) -> Answering:
-        """GET catalog/services: names to tags."""
-        options = read_options(request, self._context)
-        topics = (SERVICES, NODES) if options.node_meta else (SERVICES,)
+        """GET catalog/services: names to tags, of the instances that a filter keeps."""
+        options = read_options(request, self._context, SERVICE_NODE_FIELDS)
+        topics = (SERVICES, NODES) if options.node_meta or options.keeps else (SERVICES,)
+
+        def find() -> Any:
+            wanted = options.keeps
+            keeps = wanted and (lambda instance: wanted(catalog_service(instance, self._datacenter)))
+            return service_tags(self._catalog, node_meta=options.node_meta, keeps=keeps)
+
         return answer_view(
             request,
             self._context,
             options,
             topics=topics,
-            find=lambda: service_tags(self._catalog, node_meta=options.node_meta),
+            find=find,
+            is_cacheable=True,
         )
 
     def service(self, request: Request) -> Answering:
         """GET catalog/service/{name}: the instances, without their health."""
         required_argument(request, "Missing service name")
         options = read_options(request, self._context, SERVICE_NODE_FIELDS)
-        lookup = self._lookup(request, options)
+        lookup = read_lookup(request, options)
 
         def find() -> Any:
             found = find_instances(self._catalog, lookup)
@@ -220,7 +262,7 @@ class CatalogReads:
             # Consul looks at this parameter after the query, so its refusal carries an index.
             index = self._catalog.topics.index((service_topic(request.argument),))
             return error_response(error, index_headers(index, options.consistency))
-        lookup = self._lookup(request, options, passing_only=passing_only)
+        lookup = read_lookup(request, options, passing_only=passing_only)
 
         def find() -> Any:
             found = find_instances(self._catalog, lookup)
@@ -229,11 +271,14 @@ class CatalogReads:
         return self._answer_service(request, options, lookup, find)
 
     def health_checks(self, request: Request) -> Answering:
-        """GET health/checks/{service}: the checks of its instances, without those of their nodes."""
+        """GET health/checks/{service}: the checks of its instances, without those of their nodes.
+
+        Where there is no service of that name, of the instances with that id.
+        """
         name = required_argument(request, "Missing service name")
-        indexes = self._catalog.check_indexes
+        topics = dict.fromkeys(service_topic(entry.record.name) for entry in with_id(self._catalog, name))
         return self._answer_checks(
-            request, lambda: indexes.by_service_name.get(name.lower()), (service_topic(name),)
+            request, lambda: checks_of(self._catalog, name), (service_topic(name), *topics)
         )
 
     def health_node(self, request: Request) -> Answering:
@@ -252,16 +297,6 @@ class CatalogReads:
 
     # ---- shared ----
 
-    def _lookup(self, request: Request, options: ReadOptions, *, passing_only: bool = False) -> Lookup:
-        return Lookup(
-            name=request.argument,
-            tags=tuple(request.parameters.all("tag")),
-            meta=pairs(request, "meta"),
-            node_meta=options.node_meta,
-            passing_only=passing_only,
-            near=options.near,
-        )
-
     def _answer_service(
         self, request: Request, options: ReadOptions, lookup: Lookup, find: Callable[[], Any]
     ) -> Answering:
@@ -269,9 +304,10 @@ class CatalogReads:
             request,
             self._context,
             options,
-            topics=(service_topic(lookup.name),),
+            topics=(service_topic(lookup.name), *_near_topics(options)),
             find=find,
-            key=f"{lookup.tags}{lookup.meta}{lookup.passing_only}",
+            key=f"{lookup.tags}{lookup.meta}{lookup.version and lookup.version.text}{lookup.passing_only}",
+            is_cacheable=True,
         )
 
     def _answer_checks(self, request: Request, checks: Callable[[], Any], topics: tuple[str, ...]) -> Answering:
@@ -283,6 +319,7 @@ class CatalogReads:
 
         if options.node_meta:
             topics = (*topics, NODES)
+        topics = (*topics, *_near_topics(options))
         return answer_view(request, self._context, options, topics=topics, find=find)
 
     def _answer_node(
@@ -310,3 +347,8 @@ class CatalogReads:
             found = [by_id[each] for each in by_id if each.startswith(wanted.lower())]
             node = found[0] if len(found) == 1 else None
         return node
+
+
+def _near_topics(options: ReadOptions) -> tuple[str, ...]:
+    """What the order by distance depends on: where all nodes are."""
+    return (COORDINATES,) if options.near else ()

@@ -9,15 +9,18 @@ import uuid
 from typing import Any
 
 from regista.catalog import (
+    Catalog,
     CatalogEntry,
     deregister_check,
     deregister_node,
     deregister_service,
     register_in_catalog,
 )
-from regista.model import BadInput, Check, Node, Service, ServiceAddress, Weights
+from regista.model import BadInput, Check, Node, Service, ServiceAddress, Transaction, Weights
+from regista.protocols.consul.catalog_definitions import kind_of_definition, read_definition
 from regista.protocols.consul.context import Context
-from regista.protocols.consul.decode import ADDRESS_FIELDS, TAGS_MAX, checked_meta
+from regista.protocols.consul.decode import ADDRESS_FIELDS, CONNECT_FIELDS, TAGS_MAX, checked_meta
+from regista.protocols.consul.decode_mesh import PROXY_FIELDS, check_kind, read_proxy
 from regista.protocols.consul.fields import (
     Fields,
     flag,
@@ -27,7 +30,6 @@ from regista.protocols.consul.fields import (
     list_of,
     map_of,
     name,
-    not_yet,
     object_of,
     port,
     read_object,
@@ -35,9 +37,9 @@ from regista.protocols.consul.fields import (
 )
 from regista.protocols.consul.parameters import NS, PRETTY
 from regista.protocols.consul.reads import check_datacenter, json_response, refuse_namespaces
-from regista.protocols.http import Request, Response, Route, decode_json
+from regista.protocols.http import REASON, Request, Response, Route, decode_json, request_cause
 
-_SERVICE_FIELDS: Fields = {
+CATALOG_SERVICE_FIELDS: Fields = {
     "ID": name,
     "Service": name,
     "Tags": list_of(text, "[]string", TAGS_MAX),
@@ -48,13 +50,16 @@ _SERVICE_FIELDS: Fields = {
     "Weights": object_of({"Passing": integer, "Warning": integer}),
     "EnableTagOverride": flag,
     "Kind": name,
-    "Proxy": not_yet("the service mesh"),
-    "Connect": not_yet("the service mesh"),
+    "Proxy": object_of(PROXY_FIELDS),
+    "Connect": object_of(CONNECT_FIELDS),
+    # What an answer shows of an instance beside these, so that what was read can be written back.
+    "Datacenter": ignored,
+    "ContentHash": ignored,
     "CreateIndex": ignored,
     "ModifyIndex": ignored,
 }
 
-_CHECK_FIELDS: Fields = {
+CATALOG_CHECK_FIELDS: Fields = {
     "Node": name,
     "CheckID": name,
     "Name": name,
@@ -65,7 +70,9 @@ _CHECK_FIELDS: Fields = {
     "ServiceName": name,
     "ServiceTags": list_of(text, "[]string", TAGS_MAX),
     "Type": text,
-    "Definition": not_yet("definitions of checks that others run"),
+    "Definition": read_definition,
+    # Not in Consul 1.9, but in every check that its official client in Go writes today.
+    "ExposedPort": ignored,
     "CreateIndex": ignored,
     "ModifyIndex": ignored,
 }
@@ -77,9 +84,9 @@ _REGISTER_FIELDS: Fields = {
     "Datacenter": text,
     "TaggedAddresses": map_of(text),
     "NodeMeta": map_of(free_text),
-    "Service": object_of(_SERVICE_FIELDS),
-    "Check": object_of(_CHECK_FIELDS),
-    "Checks": list_of(object_of(_CHECK_FIELDS), "HealthChecks", 1024),
+    "Service": object_of(CATALOG_SERVICE_FIELDS),
+    "Check": object_of(CATALOG_CHECK_FIELDS),
+    "Checks": list_of(object_of(CATALOG_CHECK_FIELDS), "HealthChecks", 1024),
     "SkipNodeUpdate": flag,
     "Token": ignored,
     "CreateIndex": ignored,
@@ -110,7 +117,7 @@ class CatalogWrites:
                 "/v1/catalog/register",
                 self.register,
                 "Writes a node, an instance and checks that no agent keeps",
-                parameters=(NS, PRETTY),
+                parameters=(NS, PRETTY, REASON),
                 access="node:write",
                 body="json",
             ),
@@ -119,7 +126,7 @@ class CatalogWrites:
                 "/v1/catalog/deregister",
                 self.deregister,
                 "Deregisters a node, an instance or a check",
-                parameters=(NS, PRETTY),
+                parameters=(NS, PRETTY, REASON),
                 access="node:write",
                 body="json",
             ),
@@ -128,8 +135,9 @@ class CatalogWrites:
     async def register(self, request: Request) -> Response:
         """PUT catalog/register: `true` once all of it is written."""
         found = await self._read(request, _REGISTER_FIELDS)
+        cause = request_cause(request)
         entry = self._entry(found)
-        await self._context.writer.write(lambda catalog: register_in_catalog(catalog, entry))
+        await self._context.writer.write(lambda catalog: register_in_catalog(catalog, entry), cause=cause)
         return json_response(request, value=True)
 
     async def deregister(self, request: Request) -> Response:
@@ -138,18 +146,16 @@ class CatalogWrites:
         node: str = found["Node"]
         context = self._context
         reason = "was deregistered through the catalog's API"
-        if found.get("ServiceID"):
-            await context.writer.write(
-                lambda catalog: deregister_service(
-                    catalog, node, found["ServiceID"], reason=reason, now_s=context.wall_clock()
-                )
-            )
-        elif found.get("CheckID"):
-            await context.writer.write(lambda catalog: deregister_check(catalog, node, found["CheckID"]))
-        else:
-            await context.writer.write(
-                lambda catalog: deregister_node(catalog, node, reason=reason, now_s=context.wall_clock())
-            )
+
+        def plan(catalog: Catalog) -> Transaction:
+            if found.get("ServiceID"):
+                now_s = context.wall_clock()
+                return deregister_service(catalog, node, found["ServiceID"], reason=reason, now_s=now_s)
+            if found.get("CheckID"):
+                return deregister_check(catalog, node, found["CheckID"])
+            return deregister_node(catalog, node, reason=reason, now_s=context.wall_clock())
+
+        await context.writer.write(plan, cause=request_cause(request))
         return json_response(request, value=True)
 
     async def _read(self, request: Request, fields: Fields) -> dict[str, Any]:
@@ -169,7 +175,7 @@ class CatalogWrites:
                 raise BadInput("Must provide address if SkipNodeUpdate is not set", field="Address")
             node = Node(
                 name=node_name,
-                id=_node_id(found.get("ID", "")),
+                id=read_node_id(found.get("ID", "")),
                 address=found["Address"],
                 tagged_addresses=found.get("TaggedAddresses"),
                 meta=found.get("NodeMeta"),
@@ -178,13 +184,18 @@ class CatalogWrites:
         return CatalogEntry(
             node_name=node_name,
             node=node,
-            service=_service(found["Service"], node_name) if found.get("Service") else None,
-            checks=tuple(_check(check, node_name) for check in checks),
+            service=read_catalog_service(found["Service"], node_name) if found.get("Service") else None,
+            checks=tuple(read_catalog_check(check, node_name) for check in checks),
             new_incarnation=self._context.new_id(),
         )
 
 
-def _node_id(node_id: str) -> str:
+def read_node_id(node_id: str) -> str:
+    """The id of a node, in its usual form; "" for none.
+
+    Raises:
+        BadInput: it is no UUID.
+    """
     if not node_id:
         return ""
     try:
@@ -193,9 +204,15 @@ def _node_id(node_id: str) -> str:
         raise BadInput(f'Bad node ID: "{node_id}" is no UUID', field="ID") from error
 
 
-def _service(found: dict[str, Any], node: str) -> Service:
+def read_catalog_service(found: dict[str, Any], node: str) -> Service:
+    """The instance that these fields describe.
+
+    Raises:
+        BadInput: they describe none.
+    """
     if not found.get("Service"):
         raise BadInput("Must provide service name with ID", field="Service.Service")
+    check_kind(found)
     weights = found.get("Weights")
     return Service(
         node=node,
@@ -216,15 +233,23 @@ def _service(found: dict[str, Any], node: str) -> Service:
         or None,
         enable_tag_override=found.get("EnableTagOverride", False),
         service_kind=found.get("Kind", ""),
+        proxy=read_proxy(found["Proxy"]) if found.get("Proxy") else None,
+        is_native=found.get("Connect", {}).get("Native", False),
     )
 
 
-def _check(found: dict[str, Any], node: str) -> Check:
+def read_catalog_check(found: dict[str, Any], node: str) -> Check:
+    """The check that these fields describe.
+
+    Raises:
+        BadInput: they describe none.
+    """
     if found.get("Node", node).lower() != node.lower():
         raise BadInput(f'check node "{found["Node"]}" does not match node "{node}"', field="Check.Node")
     check_id = found.get("CheckID") or found.get("Name")
     if not check_id:
         raise BadInput("Must provide CheckID or Name of a check", field="Check.CheckID")
+    definition = found.get("Definition", {})
     return Check(
         node=node,
         id=check_id,
@@ -233,5 +258,6 @@ def _check(found: dict[str, Any], node: str) -> Check:
         notes=found.get("Notes", ""),
         output=found.get("Output", ""),
         service_id=found.get("ServiceID", ""),
-        type=found.get("Type", ""),
+        type=found.get("Type") or kind_of_definition(definition),
+        shown_definition=definition or None,
     )

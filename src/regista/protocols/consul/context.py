@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
 
-from regista.catalog import Catalog
-from regista.model import Status, Transaction
-from regista.protocols.http import Answers, HttpSettings
+from regista.catalog import Catalog, EventRing, Instance, LockDelays
+from regista.model import Cause, Status, Transaction
+from regista.protocols.consul.caching import CachedQuestions
+from regista.protocols.consul.settings import EventSettings, KvSettings
+from regista.protocols.http import Answers, ByteStream, HttpSettings
 
 
 class Writer(Protocol):
     """Where writes go."""
 
-    async def write(self, plan: Callable[[Catalog], Transaction]) -> int:
+    async def write(self, plan: Callable[[Catalog], Transaction], *, cause: Cause) -> int:
         """Commits what `plan` makes of the replica, planning again on a conflict; the index after it.
+
+        The log keeps the cause; take it from the request with `request_cause`.
 
         Raises:
             CallerError: what the plan raises.
             StateError, StoreError: it could not be committed.
         """
+
+    async def write_alone(self, plan: Callable[[Catalog], Transaction], *, cause: Cause) -> int:
+        """As `write`, with no write of others between plan and commit."""
 
     async def barrier(self) -> int:
         """Returns once every write acknowledged anywhere before is in the replica."""
@@ -29,7 +36,7 @@ class Writer(Protocol):
 class Health(Protocol):
     """Who runs the checks and leases of this agent's node."""
 
-    async def report(self, check_id: str, status: Status, output: str) -> None:
+    async def report(self, check_id: str, status: Status, output: str, *, cause: Cause) -> None:
         """A service says how it is.
 
         Raises:
@@ -42,6 +49,64 @@ class Health(Protocol):
     def renew_service(self, key: str) -> None:
         """The instance's TTL begins again; does nothing for instances without."""
 
+    def renew_session(self, session_id: str) -> None:
+        """The session's TTL begins again; does nothing for sessions without."""
+
+
+class Control(Protocol):
+    """What can be asked of the agent as a process."""
+
+    async def reload(self) -> None:
+        """Makes true what the configuration files say now.
+
+        Raises:
+            RegistaError: they can't be used; all is as it was.
+        """
+
+    def stop(self) -> None:
+        """Begins to stop, as SIGTERM does; requests under way are answered."""
+
+    def describe_host(self) -> dict[str, Any]:
+        """The machine, with the keys of Consul's agent/host."""
+
+    def follow_log(self, level: str, *, as_json: bool) -> ByteStream:
+        """The log's lines from now on.
+
+        Raises:
+            BadInput: there is no such level.
+            Overloaded: as many follow it as may.
+        """
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Metric:
+    """Something that is counted.
+
+    Attributes:
+        name: in small letters and underscores, with its unit at the end.
+        text: what it is, in a sentence.
+        values: each with its labels.
+        is_counter: whether it only grows.
+    """
+
+    name: str
+    text: str
+    values: tuple[tuple[dict[str, str], float], ...]
+    is_counter: bool = False
+
+
+class Past(Protocol):
+    """Who knows what was."""
+
+    async def at(self, point: str) -> Catalog:
+        """The replica at an index or a time, of its own; read only.
+
+        Raises:
+            BadInput: it is neither, or too far back.
+            Compacted: the log does not reach back that far.
+            Overloaded: too many others ask for other times.
+        """
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Identity:
@@ -50,6 +115,7 @@ class Identity:
     Attributes:
         address: where other machines reach it.
         server_address: `host:port` of the server; set once it listens.
+        started_s: when it started, in seconds since the epoch.
     """
 
     node_name: str
@@ -58,6 +124,7 @@ class Identity:
     address: str
     server_address: Callable[[], str]
     version: str
+    started_s: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,7 +133,10 @@ class Context:
 
     Attributes:
         wall_clock: seconds since the epoch.
+        metrics: what is counted, as of now.
+        cached_questions: what was asked with `?cached`.
         new_id: a fresh UUID each time.
+        shuffle: puts a list in random order.
         wait_jitter: a random number from 0 to 1 each time; spreads the ends of waits (Consul adds up to 1/16).
     """
 
@@ -74,8 +144,17 @@ class Context:
     answers: Answers
     writer: Writer
     health: Health
+    past: Past
+    control: Control
+    metrics: Callable[[], Iterable[Metric]]
     identity: Identity
+    cached_questions: CachedQuestions
     settings: HttpSettings
     wall_clock: Callable[[], float]
     new_id: Callable[[], str]
     wait_jitter: Callable[[], float]
+    shuffle: Callable[[list[Instance]], None]
+    events: EventRing
+    event_settings: EventSettings
+    kv_settings: KvSettings
+    lock_delays: LockDelays

@@ -11,8 +11,12 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from regista.model import STATUSES, BadInput, Check, Manager, Service, ServiceAddress, Weights
+import msgspec
+
+from regista.catalog import Registration, Sidecar, sidecar_id
+from regista.model import CONNECT_PROXY, STATUSES, BadInput, Check, Manager, Service, ServiceAddress, Weights
 from regista.protocols.consul.decode_check import CHECK_FIELDS, build_check, definition_of
+from regista.protocols.consul.decode_mesh import PROXY_FIELDS, check_kind, check_sidecar, read_proxy
 from regista.protocols.consul.fields import (
     Fields,
     duration_s,
@@ -39,9 +43,15 @@ _META_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _META_KEY_CHARACTERS_MAX = 128
 _META_VALUE_CHARACTERS_MAX = 512
 
+_LOCALHOST = "127.0.0.1"
 _UNSPECIFIED = ("0.0.0.0", "::", "[::]")  # noqa: S104 - refused here, not listened on
 
 ADDRESS_FIELDS: Fields = {"Address": text, "Port": port}
+
+CONNECT_FIELDS: Fields = {
+    "Native": flag,
+    "SidecarService": lambda value, path: read_object(value, SERVICE_FIELDS, path),
+}
 
 SERVICE_FIELDS: Fields = {
     "ID": name,
@@ -59,16 +69,16 @@ SERVICE_FIELDS: Fields = {
     "Checks": list_of(object_of(CHECK_FIELDS), "[]CheckType", CHECKS_MAX),
     "TTL": duration_s,
     "Incarnation": name,
-    "Proxy": not_yet("the service mesh"),
-    "Connect": not_yet("the service mesh"),
+    "Proxy": object_of(PROXY_FIELDS),
+    "Connect": object_of(CONNECT_FIELDS),
     "SocketPath": not_yet("Unix sockets"),
     "Locality": not_yet("localities"),
     "Ports": not_yet("several ports"),
 }
 
 
-def read_service(value: Any, *, node: str, manager: Manager) -> tuple[Service, tuple[Check, ...]]:
-    """The instance and its checks in the body of agent/service/register, or in a configuration file.
+def read_service(value: Any, *, node: str, manager: Manager) -> Registration:
+    """The instance, its checks and its sidecar in the body of agent/service/register, or in a configuration file.
 
     Args:
         value: the decoded JSON, bare or wrapped as `{"service": {…}}`.
@@ -79,6 +89,15 @@ def read_service(value: Any, *, node: str, manager: Manager) -> tuple[Service, t
     found = read_object(unwrap(value, "service"), SERVICE_FIELDS)
     if not found.get("Name"):
         raise BadInput("Missing service name", field="Name")
+    connect = found.get("Connect", {})
+    service = _service(found, node=node, manager=manager)
+    check_kind(found)
+    checks = _checks_of(found, service)
+    sidecar = _sidecar(connect["SidecarService"], service) if "SidecarService" in connect else None
+    return Registration(service, checks, sidecar=sidecar)
+
+
+def _service(found: Mapping[str, Any], *, node: str, manager: Manager) -> Service:
     if found.get("Address") in _UNSPECIFIED:
         raise BadInput(
             f"Invalid service address: {found['Address']} is no address that a caller can reach", field="Address"
@@ -98,10 +117,42 @@ def read_service(value: Any, *, node: str, manager: Manager) -> tuple[Service, t
         ttl_s=found.get("TTL", 0.0),
         incarnation=found.get("Incarnation", ""),
         manager=manager,
+        proxy=read_proxy(found["Proxy"]) if found.get("Proxy") else None,
+        is_native=found.get("Connect", {}).get("Native", False),
     )
     if service.ttl_s < 0 or (service.ttl_s == 0 and "TTL" in found and found["TTL"] != 0):
         raise BadInput("TTL must be > 0; leave it out for an instance that stays until deregistered", field="TTL")
-    return service, _checks_of(found, service)
+    return service
+
+
+def _sidecar(found: Mapping[str, Any], parent: Service) -> Sidecar:
+    """The sidecar that is registered with `parent`, whose part it takes where it says nothing itself."""
+    wanted = {
+        **found,
+        "ID": sidecar_id(parent.id),
+        "Name": found.get("Name") or f"{parent.name}-sidecar-proxy",
+        "Address": found.get("Address") or parent.address,
+    }
+    given = read_proxy(found.get("Proxy", {}))
+    proxy = msgspec.structs.replace(
+        given,
+        destination_name=given.destination_name or parent.name,
+        destination_id=given.destination_id or parent.id,
+        local_address=given.local_address or _LOCALHOST,
+        local_port=given.local_port or parent.port,
+    )
+    check_sidecar(proxy)
+    service = msgspec.structs.replace(
+        _service(wanted, node=parent.node, manager=parent.manager),
+        service_kind=CONNECT_PROXY,
+        tags=found.get("Tags") or parent.tags,
+        meta=checked_meta(found.get("Meta")) or parent.meta,
+        proxy=proxy,
+        sidecar_of=parent.id,
+        incarnation="",
+        ttl_s=0.0,
+    )
+    return Sidecar(service, _checks_of(wanted, service) or None)
 
 
 def _checks_of(found: Mapping[str, Any], service: Service) -> tuple[Check, ...]:

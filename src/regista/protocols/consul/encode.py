@@ -17,9 +17,11 @@ from typing import Any
 import msgspec
 
 from regista.catalog import Catalog, Instance
-from regista.model import Check, Entry, Node, Service, ServiceAddress, encode_record
+from regista.model import CONNECT_PROXY, GATEWAY_KINDS, Check, Entry, Node, Service, ServiceAddress, encode_record
+from regista.protocols.consul.encode_mesh import agent_proxy, catalog_proxy
 
 _EMPTY_PROXY: dict[str, Any] = {"MeshGateway": {}, "Expose": {}}
+_NATIVE: dict[str, Any] = {"Native": True}
 
 
 def node_object(entry: Entry[Node], datacenter: str) -> dict[str, Any]:
@@ -55,9 +57,12 @@ def agent_service(entry: Entry[Service], datacenter: str) -> dict[str, Any]:
     found |= {
         "Weights": {"Passing": service.weights.passing, "Warning": service.weights.warning},
         "EnableTagOverride": service.enable_tag_override,
-        "Datacenter": datacenter,
-        **_lifetime(service),
     }
+    if service.service_kind == CONNECT_PROXY or service.service_kind in GATEWAY_KINDS:
+        found["Proxy"] = agent_proxy(service.proxy)
+    if service.is_native:
+        found["Connect"] = _NATIVE
+    found |= {"Datacenter": datacenter, **_lifetime(service)}
     return found
 
 
@@ -78,8 +83,8 @@ def node_service(entry: Entry[Service]) -> dict[str, Any]:
         "Port": service.port,
         "Weights": {"Passing": service.weights.passing, "Warning": service.weights.warning},
         "EnableTagOverride": service.enable_tag_override,
-        "Proxy": _EMPTY_PROXY,
-        "Connect": {},
+        "Proxy": catalog_proxy(service.proxy) if service.proxy else _EMPTY_PROXY,
+        "Connect": _NATIVE if service.is_native else {},
         "CreateIndex": entry.create_index,
         "ModifyIndex": entry.modify_index,
         **_lifetime(service),
@@ -112,8 +117,8 @@ def catalog_service(instance: Instance, datacenter: str) -> dict[str, Any]:
         "ServiceMeta": service.meta or {},
         "ServicePort": service.port,
         "ServiceEnableTagOverride": service.enable_tag_override,
-        "ServiceProxy": _EMPTY_PROXY,
-        "ServiceConnect": {},
+        "ServiceProxy": catalog_proxy(service.proxy) if service.proxy else _EMPTY_PROXY,
+        "ServiceConnect": _NATIVE if service.is_native else {},
         "CreateIndex": entry.create_index,
         "ModifyIndex": entry.modify_index,
         "ServiceManager": service.manager,
@@ -146,7 +151,7 @@ def health_check(catalog: Catalog, entry: Entry[Check]) -> dict[str, Any]:
         "ServiceName": check.service_name,
         "ServiceTags": check.service_tags,
         "Type": check.type,
-        "Definition": {},
+        "Definition": check.shown_definition or {},
         "CreateIndex": entry.create_index,
         "ModifyIndex": entry.modify_index,
         "Manager": check.manager,

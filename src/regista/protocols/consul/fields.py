@@ -29,6 +29,8 @@ DURATION_S_MAX = 10 * 365 * 86400.0
 _DURATION_NS_MAX = 2**63
 """Go keeps durations as signed 64-bit nanoseconds."""
 assert _DURATION_NS_MAX > DURATION_S_MAX * 1e9
+_NUMBER_MAX = 1e300
+"""Sums and distances of a few such numbers are still finite."""
 
 
 def read_object(value: Any, fields: Fields, path: str = "") -> dict[str, Any]:
@@ -95,6 +97,16 @@ def integer(value: Any, path: str) -> int:
     if not -(2**63) <= value < 2**63:
         raise BadInput(f"{field_name(path)} is a number that does not fit in 64 bits", field=field_name(path))
     return value
+
+
+def number(value: Any, path: str) -> float:
+    """A number that is finite."""
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise _wrong_type(value, path, "float64")
+    # Compared first, because an integer may be too large to be made a float.
+    if not abs(value) < _NUMBER_MAX:
+        raise BadInput(f"{field_name(path)} is too large a number", field=field_name(path))
+    return float(value)
 
 
 def count(value: Any, path: str) -> int:
@@ -169,6 +181,13 @@ def map_of(item: Reader) -> Reader:
 def object_of(fields: Fields) -> Reader:
     """A reader of objects with these fields."""
     return lambda value, path: read_object(value, fields, path)
+
+
+def free_object(value: Any, path: str) -> dict[str, Any]:
+    """An object of any JSON values, kept as it is."""
+    if not isinstance(value, dict):
+        raise _wrong_type(value, path, "map")
+    return value
 
 
 def ignored(_value: Any, _path: str) -> None:

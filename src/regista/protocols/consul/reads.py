@@ -11,8 +11,9 @@ from typing import Any
 
 from regista.catalog import Filter, FilterFields, parse_filter
 from regista.model import BadInput, NotFound, parse_duration_s
+from regista.protocols.consul.caching import must_revalidate
 from regista.protocols.consul.context import Context
-from regista.protocols.http import Answer, Headers, Request, Response, View, encode_json
+from regista.protocols.http import Answer, Headers, Request, Response, View, encode_json, text_response
 
 JSON = "application/json"
 
@@ -33,6 +34,8 @@ class ReadOptions:
         after_index: 0 to answer at once; otherwise wait for a change after it.
         wait_s: how long at the most.
         consistency: `leader`, `stale` or `consistent`, as the answer's header says it.
+        is_cached: whether an answer out of the agent's cache would do, where there is one.
+        is_anew: whether the caller wants it not out of a cache, whatever else it says.
         near: the node to sort by, `_agent` resolved; "" for none.
         keeps: whether the caller wants an entry of the answer, by its filter; None without a filter.
         key: the part of a view's key that these parameters make up.
@@ -41,6 +44,8 @@ class ReadOptions:
     after_index: int
     wait_s: float
     consistency: str
+    is_cached: bool
+    is_anew: bool
     near: str
     node_meta: tuple[Pair, ...]
     is_pretty: bool
@@ -62,10 +67,15 @@ def read_options(request: Request, context: Context, fields: FilterFields | None
     parameters = request.parameters
     refuse_namespaces(request)
     check_datacenter(parameters.first("dc"), context)
-    is_stale = "stale" in parameters or "max_stale" in parameters
+    is_stale = "stale" in parameters or _is_max_stale(parameters.first("max_stale"))
     is_consistent = "consistent" in parameters
     if is_stale and is_consistent:
         raise BadInput("Cannot specify ?stale with ?consistent, conflicting semantics.", field="consistent")
+    is_cached = "cached" in parameters
+    if is_cached and is_consistent:
+        raise BadInput("Cannot specify ?cached with ?consistent, conflicting semantics.", field="consistent")
+    cache_control = request.headers.get("Cache-Control", "")
+    is_anew = bool(cache_control) and must_revalidate(cache_control)
     near = parameters.first("near")
     if near == "_agent":
         near = context.identity.node_name
@@ -76,6 +86,8 @@ def read_options(request: Request, context: Context, fields: FilterFields | None
         after_index=_index(parameters.first("index")),
         wait_s=_wait_s(parameters.first("wait"), context),
         consistency="consistent" if is_consistent else "stale" if is_stale else "leader",
+        is_cached=is_cached,
+        is_anew=is_anew,
         near=near,
         node_meta=node_meta,
         is_pretty=is_pretty,
@@ -99,6 +111,8 @@ def answer_view(
     topics: tuple[str, ...],
     find: Callable[[], Any],
     key: str = "",
+    missing: str | None = None,
+    is_cacheable: bool = False,
 ) -> Response | Awaitable[Response]:
     """The answer to a read: at once, or when it changes.
 
@@ -106,28 +120,59 @@ def answer_view(
         topics: what the answer depends on.
         find: the answer as JSON values.
         key: what distinguishes this question from others of the same path and shared parameters.
+        missing: the text of a 404 that is answered instead of null; None where null is an answer as any other.
+        is_cacheable: whether Consul's agent would keep the answer for callers who say `cached`.
     """
+    if is_cacheable and options.is_cached:
+        return _cached(
+            request, context, options, topics=topics, find=find, key=key, missing=missing
+        )
     view = View(
         key=f"{request.path}\x00{options.key}\x00{key}",
         topics=topics,
         encode=lambda: encode_json(find(), pretty=options.is_pretty),
     )
     if options.after_index or options.consistency == "consistent":
-        return _answer_later(context, options, view)
-    return _response(context.answers.get(view), options)
+        return _answer_later(context, options, view, missing)
+    return _response(context.answers.get(view), options, missing)
 
 
-async def _answer_later(context: Context, options: ReadOptions, view: View) -> Response:
+def _cached(
+    request: Request, context: Context, options: ReadOptions, **question: Any
+) -> Response | Awaitable[Response]:
+    """The answer, with the headers that say how Consul's cache would have it."""
+    asked = f"{request.path}\x00{options.near}\x00{options.node_meta}\x00{request.parameters.first('filter')}"
+    headers = context.cached_questions.ask(f"{asked}\x00{question['key']}")
+    # A caller of the cache hears that of whoever filled it.
+    uncached = dataclasses.replace(options, is_cached=False, consistency="leader")
+    answering = answer_view(request, context, uncached, **question)
+
+    def labelled(response: Response) -> Response:
+        return dataclasses.replace(response, headers=(*response.headers, *headers))
+
+    async def later(answering: Awaitable[Response]) -> Response:
+        return labelled(await answering)
+
+    return labelled(answering) if isinstance(answering, Response) else later(answering)
+
+
+async def _answer_later(context: Context, options: ReadOptions, view: View, missing: str | None) -> Response:
+    return _response(await later_answer(context, options, view), options, missing)
+
+
+async def later_answer(context: Context, options: ReadOptions, view: View) -> Answer:
+    """The answer to a read that waits, or that wants every write acknowledged before."""
     if options.consistency == "consistent":
         await context.writer.barrier()
     if not options.after_index:
-        return _response(context.answers.get(view), options)
+        return context.answers.get(view)
     wait_s = options.wait_s * (1 + context.wait_jitter() / 16)
-    answer = await context.answers.wait(view, after_index=options.after_index, wait_s=wait_s)
-    return _response(answer, options)
+    return await context.answers.wait(view, after_index=options.after_index, wait_s=wait_s)
 
 
-def _response(answer: Answer, options: ReadOptions) -> Response:
+def _response(answer: Answer, options: ReadOptions, missing: str | None) -> Response:
+    if missing is not None and answer.body.rstrip() == b"null":
+        return text_response(404, missing, index_headers(answer.index, options.consistency))
     return Response(200, answer.body, JSON, index_headers(answer.index, options.consistency), answer.gzipped)
 
 
@@ -155,11 +200,15 @@ def wants_passing(request: Request) -> bool:
     if "passing" not in request.parameters:
         return False
     value = request.parameters.first("passing")
-    if value == "" or value in _TRUE:
-        return True
-    if value in _FALSE:
-        return False
+    is_wanted = True if value == "" else truth_of(value)
+    if is_wanted is not None:
+        return is_wanted
     raise BadInput("Invalid value for ?passing: it must be true or false, or stand alone", field="passing")
+
+
+def truth_of(text: str) -> bool | None:
+    """What a boolean parameter says, in Go's spellings; None for anything else."""
+    return True if text in _TRUE else False if text in _FALSE else None
 
 
 def pairs(request: Request, name: str) -> tuple[Pair, ...]:
@@ -209,6 +258,18 @@ def _index(text: str) -> int:
     if not text.isascii() or not text.isdigit() or len(digits) > _INDEX_DIGITS_MAX or int(digits) >= 2**64:
         raise BadInput("Invalid index: it must be a whole number, as X-Consul-Index gave it", field="index")
     return int(digits)
+
+
+def _is_max_stale(text: str) -> bool:
+    """Whether any age of the answer above none is allowed."""
+    if not text:
+        return False
+    try:
+        return parse_duration_s(text) > 0
+    except ValueError as error:
+        raise BadInput(
+            f'Invalid max_stale value "{text}": write it as 10s, 1m30s or 500ms', field="max_stale"
+        ) from error
 
 
 def _wait_s(text: str, context: Context) -> float:

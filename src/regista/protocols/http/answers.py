@@ -31,6 +31,9 @@ class Topics(Protocol):
     def version(self, names: tuple[str, ...], /) -> tuple[int, ...]:
         """Differs whenever anything about the topics may have changed."""
 
+    def has_all(self, names: tuple[str, ...], /) -> bool:
+        """Whether each topic is kept, so that its version tells of every change."""
+
     def watch(self, names: tuple[str, ...], wake_up: Callable[[], None], /) -> Callable[[], None]:
         """Calls `wake_up` after each change until the returned function is called."""
 
@@ -44,7 +47,8 @@ class View:
         topics: what must change before the answer can.
         encode: the answer now. Must not wait.
         index: the answer's index, where its topics alone don't tell it: an answer whose topics nobody has watched
-            before (any prefix of a key can be asked for). Such an answer is made anew for each who asks.
+            before (any prefix of a key can be asked for). Such an answer is made anew for each who asks, unless
+            somebody waits for it to change.
     """
 
     key: str
@@ -125,25 +129,24 @@ class Answers:
 
     def get(self, view: View) -> Answer:
         """The answer as of now."""
-        if view.index is not None:
-            body = view.encode()
-            self.encoded_count += 1
-            return Answer(body, view.index(), _digest(body), ())
+        if view.index is not None and not self._topics.has_all(view.topics):
+            return self._encoded(view, view.index(), ())
         version = self._topics.version(view.topics)
         kept = self._kept.get(view.key)
         if kept is not None and kept.version == version:
             self._kept.move_to_end(view.key)
             return kept
-        body = view.encode()
-        self.encoded_count += 1
-        digest = _digest(body)
-        index = self._topics.index(view.topics)
+        answer = self._encoded(view, view.index() if view.index else self._topics.index(view.topics), version)
         before = self._revisions.get(view.key)
-        if before and before[-1][1] == digest:
-            index = before[-1][0]
-        answer = Answer(body, index, digest, version)
+        if view.index is None and before and before[-1][1] == answer.digest:
+            answer.index = before[-1][0]
         self._keep(view.key, answer)
         return answer
+
+    def _encoded(self, view: View, index: int, version: tuple[int, ...]) -> Answer:
+        body = view.encode()
+        self.encoded_count += 1
+        return Answer(body, index, _digest(body), version)
 
     async def wait(self, view: View, *, after_index: int, wait_s: float) -> Answer:
         """The answer once its index is above `after_index` or its bytes have changed; or as it is after `wait_s`.
@@ -166,7 +169,12 @@ class Answers:
         return self.get(view)
 
     def _was(self, view: View, answer: Answer, index: int) -> bool:
-        """Whether the answer had these bytes at `index` too: what changed since was undone."""
+        """Whether the answer had these bytes at `index` too: what changed since was undone.
+
+        Not to be told of a view with an index of its own, of which not every answer is remembered.
+        """
+        if view.index is not None:
+            return False
         known = (digest for at, digest in reversed(self._revisions.get(view.key, ())) if at <= index)
         return next(known, None) == answer.digest
 

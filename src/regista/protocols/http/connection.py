@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 from aiohttp import web
@@ -27,6 +27,7 @@ from regista.model import TooLarge
 from regista.protocols.http.dispatch import Dispatcher, Head, failure_response, no_body
 from regista.protocols.http.messages import Response
 from regista.protocols.http.settings import HttpSettings
+from regista.protocols.http.traffic import USER_AGENT_CHARACTERS_MAX, Clients, ClientTraffic
 from regista.protocols.http.wire import DateHeader, encode_response
 
 logger = logging.getLogger(__name__)
@@ -50,14 +51,17 @@ class Connection(RequestHandler):
     """A client's connection; see the page above."""
 
     __slots__ = (
+        "_agent",
         "_answering",
         "_before_count",
+        "_counts",
         "_fed_bytes",
         "_held",
         "_is_between",
         "_peer",
         "_raw_head",
         "_server",
+        "_under_way",
     )
 
     def __init__(self, server: ConnectionServer, **options: Any) -> None:
@@ -72,6 +76,10 @@ class Connection(RequestHandler):
         self._before_count = 0
         self._raw_head = b""
         self._peer = ""
+        # Since they were taken last: requests, bytes of answers, answers that were waited for.
+        self._counts = [0, 0, 0]
+        self._agent: str | None = None
+        self._under_way: Head | None = None
 
     # ---- life ----
 
@@ -92,6 +100,8 @@ class Connection(RequestHandler):
         """Stops answering a client that has gone."""
         if self._answering is not None:
             self._answering.cancel()
+        if self._agent is not None:
+            self._server.clients.add(self.take_traffic())
         super().connection_lost(exc)
 
     def close(self) -> None:
@@ -170,6 +180,7 @@ class Connection(RequestHandler):
         if head is None or head.content_length != len(body):
             return False
         self._server.requests_count += 1
+        self.begin(head)
         outcome = self._server.dispatcher.call(head, _Body(body) if body else no_body, self._peer)
         if isinstance(outcome, Response):
             self._write(outcome, head)
@@ -200,6 +211,7 @@ class Connection(RequestHandler):
             encoded = self._encoded(response, head)
         except ValueError as error:
             encoded = self._encoded(failure_response(error, head), head)
+        self.end(head, len(encoded))
         self.transport.write(encoded)
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
@@ -210,6 +222,29 @@ class Connection(RequestHandler):
             is_head=head.method == "HEAD",
             date=self._server.date.text(),
         )
+
+    # ---- counting ----
+
+    def begin(self, head: Head) -> None:
+        """Notes that a request is being answered."""
+        self._under_way = head
+        if self._agent is None:
+            self._agent = head.headers.get("User-Agent", "")[:USER_AGENT_CHARACTERS_MAX]
+
+    def end(self, head: Head, sent_bytes: int) -> None:
+        """Notes that a request has its answer."""
+        counts = self._counts
+        counts[0] += 1
+        counts[1] += sent_bytes
+        if head.waits:
+            counts[2] += 1
+        self._under_way = None
+
+    def take_traffic(self) -> ClientTraffic:
+        """What happened since the last call, see `traffic`."""
+        (requests, sent_bytes, wake_ups), self._counts = self._counts, [0, 0, 0]
+        waiting = int(self._under_way is not None and self._under_way.waits)
+        return ClientTraffic(self._peer, self._agent or "", requests, sent_bytes, wake_ups, waiting)
 
     def _hold(self, data: bytes) -> None:
         """Keeps what a client sends before it has its answer (pipelining)."""
@@ -280,6 +315,13 @@ class ConnectionServer(web.Server):
         self.dispatcher = dispatcher
         self.settings = settings
         self.date = date
+        self.clients = Clients(settings.clients_max)
+
+    def busiest(self, by: Callable[[ClientTraffic], int], count: int) -> list[ClientTraffic]:
+        """The first clients by a figure, those whose connections are open included."""
+        return self.clients.report(
+            (each for each in self._connections if isinstance(each, Connection)), by=by, count=count
+        )
 
     @property
     def connection_count(self) -> int:

@@ -30,6 +30,7 @@ class Head:
 
     Attributes:
         content_length: of the body; 0 for none.
+        waits: whether it may be a query that waits for its answer to change.
     """
 
     method: str
@@ -40,6 +41,7 @@ class Head:
     argument: str
     content_length: int
     accepts_gzip: bool
+    waits: bool
 
     def request(self, body: BodyReader, client: str) -> Request:
         """The request with this head."""
@@ -85,6 +87,7 @@ class Dispatcher:
             request.argument,
             content_length,
             accepts_gzip(headers.get("Accept-Encoding", "")),
+            request.parameters.first("index", "0") not in ("", "0") or "hash" in request.parameters,
         )
 
     def learn(self, raw: bytes, head: Head) -> None:

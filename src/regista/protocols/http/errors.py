@@ -49,6 +49,8 @@ def error_response(error: RegistaError, headers: Headers = ()) -> Response:
             ("X-Regista-Limit-Used", str(error.used)),
             ("X-Regista-Limit-Max", str(error.most)),
         )
+    elif isinstance(error, Compacted):
+        headers = (*headers, ("X-Regista-Floor-Index", str(error.floor_index)))
     elif isinstance(error, StoreError) and status == 503:
         headers = (*headers, ("Retry-After", str(_RETRY_STORE_S)))
     elif isinstance(error, BadInput) and error.field:

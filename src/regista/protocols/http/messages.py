@@ -26,6 +26,23 @@ class BodyReader(Protocol):
         """
 
 
+class ByteStream(Protocol):
+    """A body that is made while it is sent."""
+
+    def __aiter__(self) -> ByteStream:
+        """Itself."""
+
+    async def __anext__(self) -> bytes:
+        """The next part.
+
+        Raises:
+            StopAsyncIteration: there is no more.
+        """
+
+    async def aclose(self) -> None:
+        """Makes no more of it; called once, whether it was begun or not."""
+
+
 class Parameters:
     """The query string's parameters, in order; names may repeat.
 
@@ -95,6 +112,8 @@ class Response:
     Attributes:
         content_type: "" for a response without a body.
         gzipped: gives the same body compressed, where somebody keeps it for the next caller.
+        stream: gives the parts of a body that has no end yet, instead of `body`; closed when the client has gone.
+        is_packed: whether the body is compressed already, and would gain nothing by it.
     """
 
     status: int = 200
@@ -102,6 +121,8 @@ class Response:
     content_type: str = ""
     headers: Headers = ()
     gzipped: Callable[[], bytes] | None = None
+    is_packed: bool = False
+    stream: ByteStream | None = None
 
 
 def text_response(status: int, text: str, headers: Headers = ()) -> Response:

@@ -1,12 +1,13 @@
 """The route table that the HTTP doors share, with the matching rules of Consul's router.
 
 A pattern that ends in `/` is a prefix: whatever follows it, slashes included, is the handler's argument. Every
-other pattern matches exactly. HEAD is answered wherever GET is; OPTIONS everywhere.
+other pattern matches exactly, and so does `/` alone. HEAD is answered wherever GET is; OPTIONS everywhere.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import html
 import posixpath
 from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import quote
@@ -75,16 +76,16 @@ class RouteTable:
     def find(self, request: Request) -> Handler | Response:
         """The handler, after setting `request.argument`; or the response where there is none to call.
 
-        Source: Consul 1.9 (behaviour): 301 to a clean path, 404 without a body, 405 with `Allow`.
+        Source: Consul 1.9 (behaviour): 301 to a clean path, and to a prefix, 404 without a body, 405 with `Allow`.
         """
         path = request.path
-        if "//" in path or "/." in path:
-            clean = _clean(path)
-            if clean != path:
-                query = f"?{request.parameters.text}" if request.parameters.text else ""
-                return text_response(301, f"Moved to {clean}\n", (("Location", quote(clean) + query),))
-        methods = self._patterns.get(path)
-        if methods is None or path.endswith("/"):
+        clean = _clean(path) if "//" in path or "/." in path else path
+        methods = self._patterns.get(clean)
+        if methods is None and f"{clean}/" in self._patterns:
+            clean += "/"
+        if clean != path:
+            return _moved(request, clean)
+        if methods is None or (path.endswith("/") and path != "/"):
             methods = self._find_prefix(request)
         if methods is None:
             return text_response(
@@ -101,12 +102,22 @@ class RouteTable:
 
     def _find_prefix(self, request: Request) -> dict[str, Handler] | None:
         end = len(request.path)
-        while (end := request.path.rfind("/", 0, end)) >= 0:
+        while (end := request.path.rfind("/", 0, end)) > 0:
             methods = self._patterns.get(request.path[: end + 1])
             if methods is not None:
                 request.argument = request.path[end + 1 :]
                 return methods
         return None
+
+
+def _moved(request: Request, path: str) -> Response:
+    """Sends the caller to another path; the words are for those who GET it."""
+    query = f"?{request.parameters.text}" if request.parameters.text else ""
+    headers = (("Location", quote(path) + query),)
+    if request.method != "GET":
+        return Response(301, headers=headers)
+    body = f'<a href="{html.escape(quote(path) + query)}">Moved Permanently</a>.\n\n'.encode()
+    return Response(301, body, "text/html; charset=utf-8", headers)
 
 
 def _clean(path: str) -> str:

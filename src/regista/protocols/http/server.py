@@ -7,6 +7,7 @@ pipelined requests in order, and cancels a handler whose client has gone; what a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable
 
@@ -15,9 +16,10 @@ from aiohttp import HttpVersion11, web
 from regista.model import BadInput
 from regista.protocols.http.connection import Connection, ConnectionServer, body_too_large
 from regista.protocols.http.dispatch import Dispatcher, failure_response
-from regista.protocols.http.messages import BodyReader, Response
+from regista.protocols.http.messages import BodyReader, ByteStream, Response
 from regista.protocols.http.routes import RouteTable
 from regista.protocols.http.settings import HttpSettings
+from regista.protocols.http.traffic import ClientTraffic
 from regista.protocols.http.wire import DateHeader, accepts_gzip, all_headers, header_lines
 
 _BACKLOG = 2048
@@ -80,10 +82,21 @@ class HttpServer:
             self._server.pre_shutdown()
             await self._server.shutdown(grace_s)
 
+    def busiest(self, by: Callable[[ClientTraffic], int], count: int) -> tuple[list[ClientTraffic], int]:
+        """The first clients by a figure; and how many requests each that is not known may have made."""
+        if self._server is None:
+            return [], 0
+        return self._server.busiest(by, count), self._server.clients.unlisted_requests_max
+
     @property
     def connection_count(self) -> int:
         """How many connections are open."""
         return self._server.connection_count if self._server else 0
+
+    @property
+    def requests_count(self) -> int:
+        """How many requests were begun since the start."""
+        return self._server.requests_count if self._server else 0
 
     async def _handle(self, carried: web.BaseRequest) -> web.StreamResponse:
         """The long way: a request that aiohttp has parsed."""
@@ -92,6 +105,8 @@ class HttpServer:
         except BadInput as error:
             response = failure_response(error)
         date = self._date.text()
+        if response.stream is not None:
+            return await _carry_stream(carried, response, response.stream, date)
         try:
             return _carry(carried, response, date)
         except ValueError as error:
@@ -103,16 +118,18 @@ class HttpServer:
             # Absolute form, as sent to proxies (RFC 9112, 3.2.2).
             target = carried.rel_url.raw_path_qs
         content_length = carried.content_length or 0
+        connection = carried.protocol
+        assert isinstance(connection, Connection)
         found = self._dispatcher.understand(carried.method, target, carried.headers, content_length)
         if isinstance(found, Response):
             head, response = None, found
         else:
             head = found
+            connection.begin(head)
             outcome = self._dispatcher.call(head, _reader(carried), carried.remote or "")
             response = outcome if isinstance(outcome, Response) else await self._dispatcher.settled(outcome, head)
-        connection = carried.protocol
-        assert isinstance(connection, Connection)
-        if _is_repeatable(carried) and carried.content.is_eof():
+            connection.end(head, len(response.body))
+        if response.stream is None and _is_repeatable(carried) and carried.content.is_eof():
             connection.finish_long_way(head, content_length=content_length)
         return response
 
@@ -155,6 +172,24 @@ def _ask_for_body(carried: web.BaseRequest) -> None:
     is_kept_back = carried.headers.get("Expect", "").lower() == "100-continue" and not carried.content.is_eof()
     if is_kept_back and carried.version == HttpVersion11 and carried.transport is not None:
         carried.transport.write(_CONTINUE)
+
+
+async def _carry_stream(
+    carried: web.BaseRequest, response: Response, stream: ByteStream, date: str
+) -> web.StreamResponse:
+    """Sends the head at once, and each part as it comes, until the stream ends or the client has gone."""
+    headers, _ = all_headers(response, accepts_gzip=False, date=date)
+    sent = web.StreamResponse(status=response.status)
+    sent.headers.clear()
+    sent.headers.extend((name, value) for name, value in headers if name != "Content-Length")
+    async with contextlib.aclosing(stream):
+        with contextlib.suppress(ConnectionError):
+            await sent.prepare(carried)
+            if carried.method != "HEAD":
+                async for part in stream:
+                    await sent.write(part)
+            await sent.write_eof()
+    return sent
 
 
 def _carry(carried: web.BaseRequest, response: Response, date: str) -> web.Response:

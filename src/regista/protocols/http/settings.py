@@ -18,6 +18,14 @@ class HttpSettings:
         at_least=1024,
         at_most=64 * 1024 * 1024,
     )
+    snapshot_bytes_max: int = setting(
+        256 * 1024 * 1024,
+        "How large a snapshot that is to be restored may be, as a file and once it is unpacked; a larger one gets "
+        "413. It is held in memory while it is restored, about three times.",
+        unit="bytes",
+        at_least=1024 * 1024,
+        at_most=512 * 1024 * 1024,
+    )
     head_bytes_max: int = setting(
         16 * 1024,
         "How long the request line, and each header, may be; a longer one gets 400.",
@@ -72,4 +80,11 @@ class HttpSettings:
         "back to a query after its service changed may be answered at once with what it knows already.",
         at_least=100,
         at_most=10_000_000,
+    )
+    clients_max: int = setting(
+        1000,
+        "Of how many clients, by address and program, it is kept what they ask (`/v1/regista/top`). More lists "
+        "those who ask little, too; each takes some 500 bytes, twice.",
+        at_least=10,
+        at_most=1_000_000,
     )

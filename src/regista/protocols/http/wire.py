@@ -30,7 +30,7 @@ def all_headers(response: Response, *, accepts_gzip: bool, date: str) -> tuple[l
     body = response.body
     if response.content_type:
         headers.append(("Content-Type", response.content_type))
-    if accepts_gzip and len(body) >= GZIP_BYTES_MIN:
+    if accepts_gzip and len(body) >= GZIP_BYTES_MIN and not response.is_packed:
         body = response.gzipped() if response.gzipped else gzip.compress(body, compresslevel=1, mtime=0)
         headers.append(("Content-Encoding", "gzip"))
     if response.status not in _WITHOUT_BODY:

@@ -1,0 +1,42 @@
+"""`regista validate`, and `consul validate`."""
+
+import json
+
+import pytest
+
+
+@pytest.fixture
+def file(tmp_path):
+    """Writes a configuration; its path."""
+
+    def write(content, name="a.json"):
+        path = tmp_path / name
+        path.write_text(content if isinstance(content, str) else json.dumps(content))
+        return str(path)
+
+    return write
+
+
+def test_what_an_agent_would_start_with(regista, consul, file):
+    """Files that fit together are valid; --quiet says nothing."""
+    path = file({"data_dir": "/x", "retry_join": ["a"]})
+    for run in (regista, consul):
+        result = run("validate", path)
+        assert (result.exit_code, result.stdout) == (0, "Configuration is valid!\n")
+        assert '"retry_join" has no effect' in result.stderr
+    assert consul("validate", "-quiet", path).stdout == ""
+    assert consul("validate", "-config-format=hcl", file('data_dir = "/x"', "a.conf")).exit_code == 0
+
+
+def test_what_it_would_not(regista, consul, file):
+    """What is wrong is told; an unknown key is a fault here, and a warning for Consul's program."""
+    path = file({"data_dir": "/x", "bogus": 1})
+    result = regista("validate", path)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith('Config validation failed: invalid config key "bogus"')
+    result = consul("validate", path)
+    assert (result.exit_code, result.stdout) == (0, "Configuration is valid!\n")
+    assert 'Warning: invalid config key "bogus"' in result.stderr
+    result = consul("validate", file({"ports": {"http": "x"}}))
+    assert (result.exit_code, result.stderr.startswith("Config validation failed: ")) == (1, True)
+    assert consul("validate").exit_code == 1
