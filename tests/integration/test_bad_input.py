@@ -117,7 +117,10 @@ FIELD_CASES = {
     "a check of an unknown kind": ({"Check": {"Ping": "h", "Interval": "1s"}}, 'unknown field "Ping"'),
     "a kind that is not built yet": ({"Check": {"UDP": "h:1", "Interval": "1s"}}, "Check.UDP is not supported"),
     "a check of no kind": ({"Check": {"Interval": "1s"}}, "Check.TTL"),
-    "the mesh": ({"Connect": {"Native": True}}, "Connect is not supported by this version"),
+    "the mesh": (
+        {"Connect": {"Native": "yes"}},
+        "cannot unmarshal string into Go struct field .Connect.Native of type bool",
+    ),
     "an interval without unit": (
         {"Check": {"HTTP": "http://h/", "Interval": "10"}},
         'missing unit in duration "10" in Check.Interval',

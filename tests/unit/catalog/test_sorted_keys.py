@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from regista.catalog.sorted_keys import SortedKeys
@@ -13,6 +13,7 @@ steps = st.lists(st.tuples(keys, st.booleans(), st.booleans()), max_size=120)
 
 
 @given(steps, keys)
+@settings(deadline=None)
 def test_keys_below_a_prefix_are_found_in_the_order_of_their_bytes(steps, prefix):
     """However keys come and go, in ones or in many, exactly those with the prefix are found, in byte order."""
     found, held = SortedKeys(), set()

@@ -277,9 +277,7 @@ class CatalogReads:
         """
         name = required_argument(request, "Missing service name")
         topics = dict.fromkeys(service_topic(entry.record.name) for entry in with_id(self._catalog, name))
-        return self._answer_checks(
-            request, lambda: checks_of(self._catalog, name), (service_topic(name), *topics)
-        )
+        return self._answer_checks(request, lambda: checks_of(self._catalog, name), (service_topic(name), *topics))
 
     def health_node(self, request: Request) -> Answering:
         """GET health/node/{name}: every check on a node."""

@@ -124,9 +124,7 @@ def answer_view(
         is_cacheable: whether Consul's agent would keep the answer for callers who say `cached`.
     """
     if is_cacheable and options.is_cached:
-        return _cached(
-            request, context, options, topics=topics, find=find, key=key, missing=missing
-        )
+        return _cached(request, context, options, topics=topics, find=find, key=key, missing=missing)
     view = View(
         key=f"{request.path}\x00{options.key}\x00{key}",
         topics=topics,
