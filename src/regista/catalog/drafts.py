@@ -34,13 +34,14 @@ class Draft:
 
     def put(self, entry: Entry[R] | None, record: R) -> None:
         """Makes `record` true where `entry` was found."""
-        self.rests_on(record.kind, record.key, entry)
+        kind, key = name = (record.kind, record.key)
+        self._conditions[name] = Condition(kind, key, entry.modify_index if entry else 0)
         if entry is None:
-            self._changes[record.kind, record.key] = Put(record)
+            self._changes[name] = Put(record)
         elif entry.record != record:
-            self._changes[record.kind, record.key] = _put_over(entry, record)
+            self._changes[name] = _put_over(entry, record)
         else:
-            self._changes.pop((record.kind, record.key), None)
+            self._changes.pop(name, None)
 
     def renew(self, entry: Entry[Record]) -> None:
         """Writes an instance or a session again as it is, because it gets one more check or query.
@@ -75,7 +76,9 @@ def _put_over(entry: Entry[R], record: R) -> Put:
 
 def stamped(transaction: Transaction, cause: Cause) -> Transaction:
     """The transaction with its cause, which the tombstones in it keep, so that it outlives the log."""
-    changes = tuple(_stamped(change, cause) for change in transaction.changes)
+    changes = transaction.changes
+    if any(change.record.kind == Tombstone.kind for change in changes):
+        changes = tuple(_stamped(change, cause) for change in changes)
     return Transaction(changes, transaction.conditions, cause)
 
 
