@@ -1,7 +1,8 @@
-"""Keys: durable puts and gets beside etcd's, and lists below a prefix beside ten times as many other keys.
+"""Keys: durable puts, transactions and gets beside etcd's; lists below a prefix beside more and more other keys.
 
-Values are 200 bytes, keys some 20. etcd gets the same bytes through its HTTP gateway, on the same disk; rounds
-alternate. The list has 10,000 keys, asked for with 10,000 and with 100,000 others held beside them.
+Values are 200 bytes, keys some 20; a transaction sets ten keys. etcd gets the same bytes through its HTTP gateway,
+on the same disk; rounds alternate. The list has 10,000 keys, asked for with 10,000 and with 100,000 others held
+beside them. Last, a read of 1,000 instances with a filter that keeps one, beside the same read without it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from collections.abc import Iterable, Sequence
 import lab
 
 CONNECTIONS = 64
+TRANSACTION_KEYS = 10
+INSTANCES = 1_000
 VALUE = b"0123456789" * 20
 LISTED = 10_000
 OTHERS = (10_000, 100_000)
@@ -44,13 +47,36 @@ def etcd_get(key: str) -> bytes:
     return b"POST /v3/kv/range HTTP/1.1\r\n" + _JSON % (len(body), body)
 
 
+def regista_txn(key: str, value: bytes) -> bytes:
+    """The bytes of PUT txn that sets ten keys."""
+    sets = [
+        {"KV": {"Verb": "set", "Key": f"{key}/{number}", "Value": _base64(value)}}
+        for number in range(TRANSACTION_KEYS)
+    ]
+    body = json.dumps(sets).encode()
+    return b"PUT /v1/txn HTTP/1.1\r\n" + _JSON % (len(body), body)
+
+
+def etcd_txn(key: str, value: bytes) -> bytes:
+    """The bytes of etcd's transaction that puts ten keys."""
+    puts = [
+        {"requestPut": {"key": _base64(f"{key}/{number}".encode()), "value": _base64(value)}}
+        for number in range(TRANSACTION_KEYS)
+    ]
+    body = json.dumps({"success": puts}).encode()
+    return b"POST /v3/kv/txn HTTP/1.1\r\n" + _JSON % (len(body), body)
+
+
 def _base64(content: bytes) -> str:
     return base64.b64encode(content).decode()
 
 
 def measure_beside_etcd(*, rounds: int, count: int) -> None:
-    """Puts of new keys, then gets of them, in turn."""
-    builders = {"regista": (regista_put, regista_get), "etcd": (etcd_put, etcd_get)}
+    """Puts of new keys, gets of them, and transactions, in turn."""
+    builders = {
+        "regista": (regista_put, regista_get, regista_txn),
+        "etcd": (etcd_put, etcd_get, etcd_txn),
+    }
     loads: dict[tuple[str, str], list[lab.Load]] = {}
     with (
         lab.scratch("kv") as directory,
@@ -61,8 +87,12 @@ def measure_beside_etcd(*, rounds: int, count: int) -> None:
             # The round before the first warms both up, and is not counted.
             keys = [f"config/{turn + 1:02d}/{number:08d}" for number in range(count if turn >= 0 else count // 8)]
             for server in (regista, etcd):
-                put, get = builders[server.name]
-                for what, requests in (("put", [put(key, VALUE) for key in keys]), ("get", list(map(get, keys)))):
+                put, get, txn = builders[server.name]
+                for what, requests in (
+                    ("put", [put(key, VALUE) for key in keys]),
+                    ("get", list(map(get, keys))),
+                    ("txn", [txn(key, VALUE) for key in keys[:: TRANSACTION_KEYS // 2]]),
+                ):
                     load = lab.run(lab.send_all(server, requests, connections=CONNECTIONS))
                     if turn >= 0:
                         loads.setdefault((what, server.name), []).append(load)
@@ -70,7 +100,7 @@ def measure_beside_etcd(*, rounds: int, count: int) -> None:
         ["", "req/s", "spread", "req/s of CPU", "p50 ms", "p99 ms", "load's core"],
         [_row(f"{what} {name}", each) for (what, name), each in sorted(loads.items())],
     )
-    for what, least in (("put", 1.0), ("get", 2.0)):
+    for what, least in (("put", 1.0), ("get", 2.0), ("txn", 1.0)):
         pairs = zip(loads[what, "regista"], loads[what, "etcd"], strict=True)
         ratio = lab.median([ours.rate / its.rate for ours, its in pairs])
         lab.verdict(f"{what}: regista / etcd", ratio, at_least=least)
@@ -98,6 +128,34 @@ def measure_lists(*, rounds: int) -> None:
         lab.verdict(f"{what}: ten times as many others / as many", ratio, at_most=1.3)
 
 
+def measure_filter(*, rounds: int) -> None:
+    """A read of many instances, plain and filtered, each made anew (the service changes before each)."""
+    paths = {
+        "plain": "health/service/web",
+        "filter": "health/service/web?filter=Service.Port==1+and+Node.Node==n1",
+    }
+    found: dict[str, list[float]] = {name: [] for name in paths}
+    with lab.agent() as server:
+        lab.run(lab.send_all(server, [_register(number) for number in range(INSTANCES)], connections=CONNECTIONS))
+        for turn in range(rounds * 5):
+            for name, path in paths.items():
+                change = _register(0, tag=f"{name}-{turn}")
+                lab.run(lab.send_all(server, [change], connections=1))
+                read = f"GET /v1/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode()
+                load = lab.run(lab.send_all(server, [read], connections=1))
+                found[name].append(1000 * load.wall_s)
+    lab.table(
+        [f"{INSTANCES:,} instances, answer made anew", "ms", "spread"],
+        [[name, f"{lab.median(each):.1f}", lab.spread(each)] for name, each in found.items()],
+    )
+    lab.verdict("filter / plain", lab.median(found["filter"]) / lab.median(found["plain"]), at_most=1.3)
+
+
+def _register(number: int, *, tag: str = "") -> bytes:
+    body = json.dumps({"ID": f"web-{number}", "Name": "web", "Port": number + 1, "Tags": [tag]}).encode()
+    return b"PUT /v1/agent/service/register HTTP/1.1\r\n" + _JSON % (len(body), body)
+
+
 def _fill(server: lab.Server, keys: Iterable[str]) -> None:
     requests = [regista_put(key, VALUE) for key in keys]
     lab.run(lab.send_all(server, requests, connections=CONNECTIONS))
@@ -121,14 +179,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--requests", type=int, default=8000, help="in each round")
-    parser.add_argument("--only", choices=("etcd", "lists"), help="one of the two parts alone")
+    parser.add_argument("--only", choices=("etcd", "lists", "filter"), help="one of the parts alone")
     wanted = parser.parse_args()
 
     print(f"kv: {CONNECTIONS} connections, {wanted.requests} in a round, {wanted.rounds} rounds")
-    if wanted.only != "lists":
+    if wanted.only in (None, "etcd"):
         measure_beside_etcd(rounds=wanted.rounds, count=wanted.requests)
-    if wanted.only != "etcd":
+    if wanted.only in (None, "lists"):
         measure_lists(rounds=wanted.rounds)
+    if wanted.only in (None, "filter"):
+        measure_filter(rounds=wanted.rounds)
 
 
 if __name__ == "__main__":
