@@ -7,7 +7,6 @@ import os
 import random
 import sys
 import time
-import uuid
 from collections.abc import Callable
 
 import uvloop
@@ -54,8 +53,14 @@ class _Ids:
         """A UUID that was never given before."""
         if not self._ids:
             drawn = os.urandom(16 * _IDS_AT_ONCE)
-            self._ids = [str(uuid.UUID(bytes=drawn[at : at + 16], version=4)) for at in range(0, len(drawn), 16)]
+            self._ids = [_uuid4_text(drawn[at : at + 16].hex()) for at in range(0, len(drawn), 16)]
         return self._ids.pop()
+
+
+def _uuid4_text(drawn: str) -> str:
+    """The UUID of version 4 with these 32 hex digits, but for version and variant."""
+    variant = "89ab"[int(drawn[16], 16) & 3]
+    return f"{drawn[:8]}-{drawn[8:12]}-4{drawn[13:16]}-{variant}{drawn[17:20]}-{drawn[20:]}"
 
 
 def _tune_garbage_collection() -> None:
