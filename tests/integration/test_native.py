@@ -1,13 +1,12 @@
 """Looking back and asking why, over a real agent."""
 
+import datetime as dt
 import json
 import re
 import time
 
 import pytest
 from tests.agents import eventually, running_agent
-
-from regista.model import format_time
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +23,11 @@ def told(tmp_path_factory):
         agent.put("/v1/agent/service/deregister/s?reason=the%20end")
         agent.indexes.append(agent.get("/v1/catalog/service/story").index)
         yield agent
+
+
+def precisely(at_s):
+    """The moment with its microseconds: cut to milliseconds it could lie before the write that it follows."""
+    return dt.datetime.fromtimestamp(at_s, dt.UTC).isoformat().removesuffix("+00:00") + "Z"
 
 
 # ---- the past ----
@@ -50,7 +54,7 @@ def test_an_answer_as_of_then(told):
 def test_an_answer_as_of_a_time(told):
     """A time stands for the last index before it."""
     for port, at_s in enumerate(told.times, start=1):
-        (row,) = told.get(f"/v1/catalog/service/story?at={format_time(at_s)}").json
+        (row,) = told.get(f"/v1/catalog/service/story?at={precisely(at_s)}").json
         assert row["ServicePort"] == port
 
 
@@ -136,7 +140,7 @@ def test_history_between_two_points(told):
     first, second = told.indexes[1], told.indexes[3]
     page = told.get(f"/v1/regista/history?from={first}&to={second}&kind=service").json
     assert [each["index"] for each in page["changes"]] == told.indexes[2:4]
-    times = f"from={format_time(told.times[1])}&to={format_time(told.times[3])}"
+    times = f"from={precisely(told.times[1])}&to={precisely(told.times[3])}"
     assert told.get(f"/v1/regista/history?{times}&kind=service").json["changes"] == page["changes"]
 
 

@@ -23,6 +23,7 @@ body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60re
 code, summary {{ font-family: ui-monospace, monospace }}
 summary {{ cursor: pointer; padding: .3rem 0 }}
 summary b {{ display: inline-block; min-width: 4.5rem }}
+summary i {{ float: right; font: 13px/1.9 system-ui, sans-serif; opacity: .7 }}
 details {{ border-bottom: 1px solid #8884 }}
 details > div {{ margin: 0 0 1rem 4.5rem }}
 table {{ border-collapse: collapse }}
@@ -94,6 +95,7 @@ def _route_html(route: Route) -> str:
         about.append(f"Access: <code>{html.escape(route.access)}</code>.")
     table = f"<table>{rows}</table>" if rows else ""
     return (
-        f"<details><summary><b>{route.method}</b> {html.escape(path_of(route))}</summary>"
+        f"<details><summary><b>{route.method}</b> {html.escape(path_of(route))}"
+        f"<i>{html.escape(route.summary)}</i></summary>"
         f"<div><p>{' '.join(about)}</p>{table}</div></details>"
     )
