@@ -66,7 +66,9 @@ def test_who_waits_for_a_key_misses_no_last_word_and_wakes_for_no_other(agent, s
         assert not thread.is_alive()
     assert seen["key"][-1] == agent.get("/v1/kv/app/a").body
     assert seen["prefix"][-1] == agent.get("/v1/kv/app/?recurse").body
-    assert all(one != two for one, two in zip(seen["key"], seen["key"][1:], strict=False)), "woken for another key"
+    # Written and deleted between two questions, the key has a new index and no body again; that is its own news.
+    pairs = zip(seen["key"], seen["key"][1:], strict=False)
+    assert all(one != two or not one for one, two in pairs), "woken for another key"
     assert bystander.is_waiting, "woken for another key"
     agent.put("/v1/kv/app/never", b"now")
     assert bystander.reply().json[0]["Key"] == "app/never"
