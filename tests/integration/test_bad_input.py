@@ -405,7 +405,7 @@ PATH_CASES = {
         400,
         "Cannot specify ?stale with ?consistent",
     ),
-    "a namespace": ("GET", "/v1/catalog/nodes?ns=team", None, 400, '"ns"'),
+    "a namespace": ("GET", "/v1/catalog/services?ns=team", None, 400, '"ns"'),
     "a namespace in a write": ("PUT", REGISTER + "?ns=team", {"Name": "bad"}, 400, '"ns"'),
     "another datacenter": ("GET", "/v1/catalog/nodes?dc=dc2", None, 404, '"dc2"'),
     "an escape that is none": ("GET", "/v1/health/service/kept?tag=%zz", None, 400, "invalid URL escape"),

@@ -123,12 +123,12 @@ class AgentSelf:
 
     def leader(self, request: Request) -> Response:
         """GET status/leader: where the server answers, as a JSON string."""
-        read_options(request, self._context)
+        read_options(request, self._context, is_namespaced=False)
         return json_response(request, self._context.identity.server_address())
 
     def peers(self, request: Request) -> Response:
         """GET status/peers: where all servers answer, as a list."""
-        read_options(request, self._context)
+        read_options(request, self._context, is_namespaced=False)
         return json_response(request, [self._context.identity.server_address()])
 
     def _member(self, name: str) -> dict[str, Any]:

@@ -229,8 +229,7 @@ class AgentServices:
         entry = context.catalog.services.get(node_item_key(context.identity.node_name, service_id))
         if entry is None or entry.record.manager == "server":
             return None
-        shape = agent_service(entry, context.identity.datacenter)
-        return shape | {"ContentHash": content_hash(entry.record)}
+        return agent_service(entry, context.identity.datacenter, with_hash=True)
 
     def _identity_headers(self, key: str) -> Headers:
         entry = self._context.catalog.services.get(key)

@@ -184,14 +184,14 @@ class CatalogReads:
 
     def datacenters(self, request: Request) -> Response:
         """GET catalog/datacenters: their names, this agent's first."""
-        options = read_options(request, self._context)
+        options = read_options(request, self._context, is_namespaced=False)
         is_anew = options.is_anew
         headers = self._context.cached_questions.ask(request.path, is_anew=is_anew) if options.is_cached else ()
         return json_response(request, [self._datacenter], headers)
 
     def nodes(self, request: Request) -> Answering:
         """GET catalog/nodes."""
-        options = read_options(request, self._context, NODE_FIELDS)
+        options = read_options(request, self._context, NODE_FIELDS, is_namespaced=False)
 
         def find() -> Any:
             entries = node_list(self._catalog, meta=options.node_meta, near=options.near)

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from regista.model import BadInput, format_duration, parse_duration_s
+from regista.protocols.consul.encode_mesh import in_key_order
 
 Reader = Callable[[Any, str], Any]
 """Takes a JSON value and the path of its field; returns what is shown for it."""
@@ -169,14 +170,14 @@ def map_of(item: Reader) -> Reader:
             value = value[0]
         if not isinstance(value, dict):
             raise _wrong_type(value, path, "map")
-        return {key: item(each, f"{path}[{key}]") for key, each in value.items()}
+        return {key: item(each, f"{path}[{key}]") for key, each in sorted(value.items())}
 
     return read
 
 
 def free(value: Any, _path: str) -> Any:
-    """Any JSON value, as it is."""
-    return value
+    """Any JSON value, with the keys of its objects in order."""
+    return in_key_order(value)
 
 
 def object_of(fields: Fields) -> Reader:

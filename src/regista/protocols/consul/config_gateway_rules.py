@@ -21,8 +21,9 @@ def ingress_gateway(name: str, fields: Fields) -> Fields:
     """The rule for `ingress-gateway`: listeners speak tcp if they don't say what."""
     if not name:
         raise bad_entry("Name is required", "Name")
+    # Port and protocol stand first in what is shown, whether the protocol was given or not.
     listeners = [
-        {**listener, "Protocol": listener.get("Protocol", "tcp")} for listener in fields.get("Listeners") or ()
+        {"Port": listener["Port"], "Protocol": "tcp", **listener} for listener in fields.get("Listeners") or ()
     ]
     ports = set()
     for position, listener in enumerate(listeners):

@@ -101,7 +101,7 @@ class Coordinates:
 
     def nodes(self, request: Request) -> Answering:
         """GET coordinate/nodes: every coordinate, by node and segment."""
-        options = read_options(request, self._context)
+        options = read_options(request, self._context, is_namespaced=False)
         segment = request.parameters.first("segment")
         wants_all = "segment" not in request.parameters
 
@@ -117,7 +117,7 @@ class Coordinates:
     def node(self, request: Request) -> Answering:
         """GET coordinate/node/{name}: a node's coordinates, one for each segment; 404 without a body for none."""
         wanted = required_argument(request, "Missing node name")
-        options = read_options(request, self._context)
+        options = read_options(request, self._context, is_namespaced=False)
         segment = request.parameters.first("segment")
         wants_all = "segment" not in request.parameters
 

@@ -18,7 +18,7 @@ import msgspec
 
 from regista.catalog import Catalog, Instance
 from regista.model import CONNECT_PROXY, GATEWAY_KINDS, Check, Entry, Node, Service, ServiceAddress, encode_record
-from regista.protocols.consul.encode_mesh import agent_proxy, catalog_proxy
+from regista.protocols.consul.encode_mesh import agent_proxy, catalog_proxy, in_key_order
 
 _EMPTY_PROXY: dict[str, Any] = {"MeshGateway": {}, "Expose": {}}
 _NATIVE: dict[str, Any] = {"Native": True}
@@ -32,23 +32,23 @@ def node_object(entry: Entry[Node], datacenter: str) -> dict[str, Any]:
         "Node": node.name,
         "Address": node.address,
         "Datacenter": datacenter,
-        "TaggedAddresses": node.tagged_addresses,
-        "Meta": node.meta,
+        "TaggedAddresses": in_key_order(node.tagged_addresses),
+        "Meta": in_key_order(node.meta),
         "CreateIndex": entry.create_index,
         "ModifyIndex": entry.modify_index,
         "Manager": node.manager,
     }
 
 
-def agent_service(entry: Entry[Service], datacenter: str) -> dict[str, Any]:
-    """An instance, as the agent's own paths show it."""
+def agent_service(entry: Entry[Service], datacenter: str, *, with_hash: bool = False) -> dict[str, Any]:
+    """An instance, as the agent's own paths show it; agent/service/{id} tells its `ContentHash` too."""
     service = entry.record
     found: dict[str, Any] = {"Kind": service.service_kind} if service.service_kind else {}
     found |= {
         "ID": service.id,
         "Service": service.name,
         "Tags": service.tags,
-        "Meta": service.meta or {},
+        "Meta": in_key_order(service.meta) or {},
         "Port": service.port,
         "Address": service.address,
     }
@@ -58,6 +58,8 @@ def agent_service(entry: Entry[Service], datacenter: str) -> dict[str, Any]:
         "Weights": {"Passing": service.weights.passing, "Warning": service.weights.warning},
         "EnableTagOverride": service.enable_tag_override,
     }
+    if with_hash:
+        found["ContentHash"] = content_hash(service)
     if service.service_kind == CONNECT_PROXY or service.service_kind in GATEWAY_KINDS:
         found["Proxy"] = agent_proxy(service.proxy)
     if service.is_native:
@@ -79,7 +81,7 @@ def node_service(entry: Entry[Service]) -> dict[str, Any]:
     if service.tagged_addresses:
         found["TaggedAddresses"] = _addresses(service.tagged_addresses)
     found |= {
-        "Meta": service.meta,
+        "Meta": in_key_order(service.meta),
         "Port": service.port,
         "Weights": {"Passing": service.weights.passing, "Warning": service.weights.warning},
         "EnableTagOverride": service.enable_tag_override,
@@ -102,8 +104,8 @@ def catalog_service(instance: Instance, datacenter: str) -> dict[str, Any]:
         "Node": node.name,
         "Address": node.address,
         "Datacenter": datacenter,
-        "TaggedAddresses": node.tagged_addresses,
-        "NodeMeta": node.meta,
+        "TaggedAddresses": in_key_order(node.tagged_addresses),
+        "NodeMeta": in_key_order(node.meta),
         "ServiceKind": service.service_kind,
         "ServiceID": service.id,
         "ServiceName": service.name,
@@ -114,7 +116,7 @@ def catalog_service(instance: Instance, datacenter: str) -> dict[str, Any]:
         found["ServiceTaggedAddresses"] = _addresses(service.tagged_addresses)
     found |= {
         "ServiceWeights": {"Passing": service.weights.passing, "Warning": service.weights.warning},
-        "ServiceMeta": service.meta or {},
+        "ServiceMeta": in_key_order(service.meta) or {},
         "ServicePort": service.port,
         "ServiceEnableTagOverride": service.enable_tag_override,
         "ServiceProxy": catalog_proxy(service.proxy) if service.proxy else _EMPTY_PROXY,

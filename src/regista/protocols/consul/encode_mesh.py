@@ -26,7 +26,7 @@ def _proxy(proxy: Proxy, upstream: Any) -> dict[str, Any]:
         "DestinationServiceID": proxy.destination_id,
         "LocalServiceAddress": proxy.local_address,
         "LocalServicePort": proxy.local_port,
-        "Config": proxy.config,
+        "Config": in_key_order(proxy.config),
         "Upstreams": [upstream(each) for each in proxy.upstreams],
     }
     expose: dict[str, Any] = {"Checks": True} if proxy.exposes_checks else {}
@@ -47,7 +47,7 @@ def _catalog_upstream(upstream: Upstream) -> dict[str, Any]:
         "Datacenter": upstream.datacenter,
         "LocalBindAddress": upstream.local_bind_address,
         "LocalBindPort": upstream.local_bind_port,
-        "Config": upstream.config,
+        "Config": in_key_order(upstream.config),
         "MeshGateway": _mesh_gateway(upstream.mesh_gateway),
     }
 
@@ -66,6 +66,13 @@ def _path(path: ExposedPath) -> dict[str, Any]:
             "ParsedFromCheck": path.parsed_from_check,
         }
     )
+
+
+def in_key_order(value: Any) -> Any:
+    """Maps with their keys in order, at every depth, as Go writes them; anything else as it is."""
+    if isinstance(value, dict):
+        return {key: in_key_order(value[key]) for key in sorted(value)}
+    return [in_key_order(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:

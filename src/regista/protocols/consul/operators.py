@@ -33,6 +33,16 @@ _AUTOPILOT_FIELDS: Fields = {
 
 _RELAY_FACTOR_MAX = 5
 
+_HEALTH_KEYS = (
+    *("ID", "Name", "Address", "SerfStatus", "Version", "Leader", "LastContact"),
+    *("LastTerm", "LastIndex", "Healthy", "Voter", "StableSince"),
+)
+_STATE_KEYS = (
+    *("ID", "Name", "Address", "NodeStatus", "Version", "LastContact", "LastTerm", "LastIndex"),
+    *("Healthy", "StableSince", "ReadReplica", "Status", "Meta", "NodeType"),
+)
+"""What the two forms tell of a server, in Consul's order."""
+
 
 class Operator:
     """The handlers."""
@@ -199,26 +209,22 @@ class Operator:
     def autopilot_health(self, request: Request) -> Response:
         """GET operator/autopilot/health: this server, healthy, with nothing to lose."""
         read_options(request, self._context)
-        server = {
-            **self._server(),
-            "SerfStatus": "alive",
-            "Leader": True,
-            "Voter": True,
-        }
+        known = self._server() | {"SerfStatus": "alive", "Leader": True, "Voter": True}
+        server = {name: known[name] for name in _HEALTH_KEYS}
         return json_response(request, {"Healthy": True, "FailureTolerance": 0, "Servers": [server]})
 
     def autopilot_state(self, request: Request) -> Response:
         """GET operator/autopilot/state: the same in later Consul's form."""
         read_options(request, self._context)
         node_id = self._context.identity.node_id
-        server = {
-            **self._server(),
+        known = self._server() | {
             "NodeStatus": "alive",
             "ReadReplica": False,
             "Status": "leader",
             "Meta": self._node_meta(),
             "NodeType": "voter",
         }
+        server = {name: known[name] for name in _STATE_KEYS}
         shape = {
             "Healthy": True,
             "FailureTolerance": 0,
@@ -289,7 +295,8 @@ def _cas_index(request: Request) -> int | None:
     given = request.parameters.first("cas")
     if not (given.isascii() and given.isdigit() and len(given) <= len(str(2**64 - 1))):
         raise BadInput(
-            f'Bad request: Error parsing cas value: "{given[:100]}" is no index; take ModifyIndex from GET',
+            f'Bad request: Error parsing cas value: strconv.ParseUint: parsing "{given[:100]}": invalid syntax; '
+            "take ModifyIndex from GET",
             field="cas",
         )
     return int(given)

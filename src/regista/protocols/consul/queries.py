@@ -24,6 +24,7 @@ from regista.model import BadInput, Entry, NotFound, PreparedQuery
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.decode_query import check_query, read_query
 from regista.protocols.consul.encode import health_entry
+from regista.protocols.consul.encode_mesh import in_key_order
 from regista.protocols.consul.parameters import NEAR, NS, PRETTY, READ
 from regista.protocols.consul.reads import (
     ReadOptions,
@@ -34,7 +35,16 @@ from regista.protocols.consul.reads import (
     read_options,
     truth_of,
 )
-from regista.protocols.http import REASON, Parameter, Request, Response, Route, decode_json, request_cause
+from regista.protocols.http import (
+    REASON,
+    Parameter,
+    Request,
+    Response,
+    Route,
+    decode_json,
+    request_cause,
+    text_response,
+)
 
 Answering = Response | Awaitable[Response]
 
@@ -128,6 +138,8 @@ class Queries:
 
     async def replace(self, request: Request) -> Response:
         """PUT query/{id}: an empty answer; the id in the body has no meaning."""
+        if request.argument.endswith((_EXECUTE, _EXPLAIN)):
+            return _only_read(request)
         query_id = self._id(request)
         query = msgspec.structs.replace(await self._read_body(request), id=query_id)
         if query_id in self._catalog.queries.entries:
@@ -139,6 +151,8 @@ class Queries:
 
     async def delete(self, request: Request) -> Response:
         """DELETE query/{id}: an empty answer."""
+        if request.argument.endswith((_EXECUTE, _EXPLAIN)):
+            return _only_read(request)
         query_id = self._id(request)
         await self._context.writer.write(
             lambda catalog: delete_query(catalog, query_id), cause=request_cause(request)
@@ -251,6 +265,11 @@ def _without_tags(shown: dict[str, Any]) -> dict[str, Any]:
     return shown
 
 
+def _only_read(request: Request) -> Response:
+    """The answer to a write to what can only be read, `/execute` and `/explain`."""
+    return text_response(405, f"method {request.method} not allowed", (("Allow", "GET"),))
+
+
 def _limit(text: str) -> int:
     if not text:
         return 0
@@ -294,8 +313,8 @@ def _shown(entry: Entry[PreparedQuery]) -> dict[str, Any]:
             "IgnoreCheckIDs": query.ignore_check_ids,
             "Near": query.near,
             "Tags": query.tags,
-            "NodeMeta": query.node_meta,
-            "ServiceMeta": query.service_meta,
+            "NodeMeta": in_key_order(query.node_meta),
+            "ServiceMeta": in_key_order(query.service_meta),
             "Connect": False,
         },
         "DNS": {"TTL": query.dns_ttl},

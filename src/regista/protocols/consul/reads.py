@@ -53,19 +53,23 @@ class ReadOptions:
     key: str
 
 
-def read_options(request: Request, context: Context, fields: FilterFields | None = None) -> ReadOptions:
+def read_options(
+    request: Request, context: Context, fields: FilterFields | None = None, *, is_namespaced: bool = True
+) -> ReadOptions:
     """The shared parameters of a read.
 
     Args:
         fields: what the entries of the answer have that a filter can ask for; None where a filter has no meaning,
             and is passed over as Consul does.
+        is_namespaced: False where Consul passes over a namespace, as nodes and datacenters have none.
 
     Raises:
         BadInput: a parameter has a value that it can't have.
         NotFound: another datacenter is asked for.
     """
     parameters = request.parameters
-    refuse_namespaces(request)
+    if is_namespaced:
+        refuse_namespaces(request)
     check_datacenter(parameters.first("dc"), context)
     is_stale = "stale" in parameters or _is_max_stale(parameters.first("max_stale"))
     is_consistent = "consistent" in parameters
