@@ -45,6 +45,7 @@ from regista.protocols.consul.parameters import (
     META,
     NODE_META,
     PASSING,
+    PLAIN_LISTS,
     PRETTY,
     READ,
     TAG,
@@ -100,7 +101,7 @@ class CatalogReads:
                 "/v1/catalog/nodes",
                 at_any_time(self, CatalogReads.nodes),
                 "The nodes",
-                parameters=(*LISTS, AT),
+                parameters=(*PLAIN_LISTS, AT),
                 access="node:read",
             ),
             Route(

@@ -12,7 +12,7 @@ from regista.catalog import COORDINATES, coordinate_topic, set_coordinate
 from regista.model import BadInput, Coordinate, Entry
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.fields import Fields, list_of, name, number, object_of, read_object, text
-from regista.protocols.consul.parameters import DC, NS, PRETTY, READ, SEGMENT
+from regista.protocols.consul.parameters import DC, PLAIN_READ, PRETTY, SEGMENT
 from regista.protocols.consul.reads import (
     answer_view,
     check_datacenter,
@@ -67,7 +67,7 @@ class Coordinates:
                 "/v1/coordinate/nodes",
                 self.nodes,
                 "Where all nodes are",
-                parameters=(*READ, SEGMENT),
+                parameters=(*PLAIN_READ, SEGMENT),
                 access="node:read",
             ),
             Route(
@@ -76,7 +76,7 @@ class Coordinates:
                 self.node,
                 "Where a node is",
                 argument="node",
-                parameters=(*READ, SEGMENT),
+                parameters=(*PLAIN_READ, SEGMENT),
                 access="node:read",
             ),
             Route(
@@ -84,7 +84,7 @@ class Coordinates:
                 "/v1/coordinate/update",
                 self.update,
                 "Says where a node is",
-                parameters=(DC, NS, REASON),
+                parameters=(DC, REASON),
                 access="node:write",
                 body="json",
             ),

@@ -35,11 +35,15 @@ FORMAT = Parameter("format", "`text` for a single word instead of JSON.")
 SEGMENT = Parameter("segment", "Only coordinates that were measured in this segment of the network.")
 CAS = Parameter("cas", "Only if it was last changed at this index; 0 for what is not there yet.", "integer")
 
-READ = (DC, NS, PRETTY, INDEX, WAIT, STALE, MAX_STALE, CONSISTENT)
-"""Of every read that can wait."""
+PLAIN_READ = (DC, PRETTY, INDEX, WAIT, STALE, MAX_STALE, CONSISTENT)
+"""Of reads that can wait and know no namespaces."""
+
+READ = (NS, *PLAIN_READ)
+"""Of every other read that can wait."""
 
 LOCAL_READ = (NS, PRETTY)
 """Of reads of the agent's own things, which answer at once."""
 
-LISTS = (*READ, FILTER, NODE_META, NEAR)
+PLAIN_LISTS = (*PLAIN_READ, FILTER, NODE_META, NEAR)
+LISTS = (NS, *PLAIN_LISTS)
 """Of reads that list what is on nodes."""
