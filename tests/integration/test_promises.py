@@ -163,7 +163,7 @@ VIEWS = (
     "/v1/health/checks/web",
     "/v1/catalog/node/n1",
 )
-WRITES = 400
+WRITES = 600
 
 
 def write_at_random(agent, rng, client):
@@ -172,7 +172,7 @@ def write_at_random(agent, rng, client):
     instance = f"{name}-{number}"
     roll = rng.random()
     if roll < 0.4:
-        tags = rng.sample(["a", "b", "c"], rng.randrange(3))
+        tags = rng.sample(["a", "b", "c"], rng.randrange(1, 4))
         check = {"CheckID": f"beat-{instance}", "TTL": "1h"}
         body = {"Name": name, "ID": instance, "Tags": tags, "Port": rng.randrange(1, 4), "Check": check}
         client.put("/v1/agent/service/register", body)
