@@ -1,6 +1,6 @@
 """The replica: what the log's batches come to, in memory, with its indexes.
 
-Only `load` and `apply` change records; `set_output` changes the one thing that is kept beside the log. All of it
+Only `load` and `apply` change records; `set_output` and `set_mark` change what is kept beside the log. All of it
 runs on one thread, and every read is a plain look-up: what a caller is given stays true until it gives up the
 thread.
 """
@@ -14,6 +14,7 @@ from regista.catalog.config_entries import ConfigShelf
 from regista.catalog.coordinates import CoordinateShelf
 from regista.catalog.indexes import CheckIndexes, NodeIndexes, ServiceIndexes
 from regista.catalog.kv import KV_DELETIONS_MAX, KvShelf
+from regista.catalog.marks import Mark, Marks
 from regista.catalog.prepared_queries import QueryShelf
 from regista.catalog.sessions import SessionShelf
 from regista.catalog.shelves import Shelf
@@ -58,6 +59,7 @@ class Catalog:
         query_names: whose a prepared query's name is, by key; read only.
         service_indexes, check_indexes, node_indexes: the same entries by other things; read only.
         topics: what changed when, and who waits for it.
+        marks: what no status can say of records; read only, see `set_mark`.
     """
 
     def __init__(self, *, kv_deletions_max: int = KV_DELETIONS_MAX) -> None:
@@ -100,6 +102,7 @@ class Catalog:
         }
         self._forget_topics_at = _FORGET_TOPICS_AT
         self._outputs: dict[str, str] = {}
+        self.marks = Marks()
         self._subscribers: list[BatchSubscriber] = []
 
     def load(self, snapshot: Snapshot) -> None:
@@ -163,6 +166,11 @@ class Catalog:
             self._outputs[key] = output
             self.topics.refresh(self._topics_of(entry.record))
 
+    def set_mark(self, mark: Mark, record: Record, sentence: str) -> None:
+        """Says this of a record, or ("") no longer anything: no transaction, and nobody is woken."""
+        if self.marks.set(mark, record.key, sentence):
+            self.topics.refresh(self._topics_of(record))
+
     def all_entries(self) -> Iterator[Entry[Record]]:
         """Every entry of every kind; don't give up the thread meanwhile."""
         for shelf in self._shelves.values():
@@ -191,6 +199,8 @@ class Catalog:
             topics += shelf.topics(before.record)
         if isinstance(change, Put):
             shelf.put(key, Entry(record, before.create_index if before else index, index))
+        else:
+            self.marks.drop(record.kind, key)
         shelf.note(change, index)
         if record.kind == Check.kind and not (
             isinstance(change, Put) and before is not None and _says_the_same(before.record, record)

@@ -66,17 +66,25 @@ def decide_status(
 
 
 def decide_kind(definition: CheckDefinition) -> str:
-    """Which kind of check it is: `http`, `ttl`, `tcp`, `alias`, or "" for none that can be run.
+    """Which kind of check it is: `http`, `ttl`, `tcp`, `alias` …, or "" for none that can be run.
 
-    Source: Consul 1.9, the precedence of a definition's targets (behaviour).
+    Source: Consul, the precedence of a definition's targets (behaviour).
     """
-    if definition.http:
-        return "http"
-    if definition.ttl_s > 0:
-        return "ttl"
-    if definition.tcp:
-        return "tcp"
-    return "alias" if definition.alias_node or definition.alias_service else ""
+    for kind, is_set in (
+        ("grpc", definition.grpc),
+        ("http", definition.http),
+        ("ttl", definition.ttl_s > 0),
+        ("tcp", definition.tcp),
+        ("udp", definition.udp),
+        ("alias", definition.alias_node or definition.alias_service),
+        ("docker", definition.docker_container_id),
+        ("script", definition.script_args),
+        ("h2ping", definition.h2ping),
+        ("os_service", definition.os_service),
+    ):
+        if is_set:
+            return kind
+    return ""
 
 
 def decide_ttl_output(last_output: str) -> str:

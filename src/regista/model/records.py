@@ -111,9 +111,15 @@ class Service(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=
 
 
 class CheckDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=False):
-    """How a check is made. Exactly one of `http`, `tcp`, `alias_…` and `ttl_s` says what kind it is.
+    """How a check is made. What it looks at says what kind it is, see `health.decide_kind`; one of them is set.
 
     Attributes:
+        tcp, udp: `host:port`.
+        grpc: `host:port`, or `host:port/service` for one of the services that answer there.
+        h2ping: `host:port`.
+        script_args: the program and its arguments; run in the container if `docker_container_id` is set.
+        shell: the program that the container has for running `script_args`; "" for none.
+        os_service: the name of a service of the operating system.
         alias_node: the node whose health is taken over; "" for the check's own node.
         alias_service: the id of the instance there whose health is taken over; "" for the node's own.
         interval_s: seconds between two probes.
@@ -131,6 +137,16 @@ class CheckDefinition(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=T
     tls_skip_verify: bool = False
     tls_server_name: str = ""
     tcp: str = ""
+    tcp_use_tls: bool = False
+    udp: str = ""
+    grpc: str = ""
+    grpc_use_tls: bool = False
+    h2ping: str = ""
+    h2ping_use_tls: bool = True
+    script_args: tuple[str, ...] = ()
+    docker_container_id: str = ""
+    shell: str = ""
+    os_service: str = ""
     alias_node: str = ""
     alias_service: str = ""
     ttl_s: float = 0.0
@@ -151,7 +167,7 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
             `Catalog.output`.
         service_id: "" for a check of the node itself.
         service_name, service_tags: as they were when the check was registered (Consul keeps them so).
-        type: `ttl`, `http`, `tcp`, `alias`; "" where nobody runs it.
+        type: the kind of its definition (`http`, `ttl`, …); "" where nobody runs it.
         definition: how it is made; None where nobody runs it.
         shown_definition: what a caller of the catalog's paths said of how it is made, in Consul's form; for
             readers only, nobody runs it.

@@ -21,7 +21,6 @@ from regista.protocols.consul.fields import (
     list_of,
     map_of,
     name,
-    not_yet,
     read_object,
     text,
     unwrap,
@@ -61,12 +60,12 @@ CHECK_FIELDS: Fields = {
     "GRPCUseTLS": flag,
     "AliasService": name,
     "AliasNode": name,
-    "DockerContainerID": not_yet("Docker checks"),
-    "UDP": not_yet("UDP checks"),
-    "H2PING": not_yet("HTTP/2 ping checks"),
-    "H2PingUseTLS": ignored,
-    "OSService": not_yet("checks of system services"),
-    "TCPUseTLS": not_yet("TLS in TCP checks"),
+    "DockerContainerID": name,
+    "UDP": text,
+    "H2PING": text,
+    "H2PingUseTLS": flag,
+    "OSService": name,
+    "TCPUseTLS": flag,
 }
 
 
@@ -124,13 +123,21 @@ _KINDS = (
     ("HTTP", "http"),
     ("TTL", "ttl"),
     ("TCP", "tcp"),
+    ("UDP", "udp"),
+    ("DockerContainerID", "docker"),
     ("Args", "script"),
     ("ScriptArgs", "script"),
+    ("H2PING", "h2ping"),
+    ("OSService", "os_service"),
 )
 """The field that makes a check of a kind, in the order in which Consul lets one win over another."""
 
 _NOT_YET_KINDS = {
     "grpc": "gRPC checks are not supported by this version of Regista",
+    "udp": "UDP checks are not supported by this version of Regista",
+    "h2ping": "HTTP/2 ping checks are not supported by this version of Regista",
+    "docker": "Docker checks are not supported by this version of Regista",
+    "os_service": "checks of system services are not supported by this version of Regista",
     # Consul's words: clients and people know them.
     "script": "Scripts are disabled on this agent from remote calls; this version of Regista has no script checks",
 }
@@ -163,7 +170,7 @@ def definition_of(found: Mapping[str, Any], path: str) -> tuple[str, CheckDefini
     kind = kind or "alias"
     _check_limits(found, invalid)
     if kind in _NOT_YET_KINDS:
-        raise invalid(_NOT_YET_KINDS[kind], "GRPC" if kind == "grpc" else "Args")
+        raise invalid(_NOT_YET_KINDS[kind], next(field for field, each in _KINDS if each == kind))
     return kind, CheckDefinition(
         http=found.get("HTTP", "") if kind == "http" else "",
         method=found.get("Method", ""),
@@ -173,6 +180,16 @@ def definition_of(found: Mapping[str, Any], path: str) -> tuple[str, CheckDefini
         tls_skip_verify=found.get("TLSSkipVerify", False),
         tls_server_name=found.get("TLSServerName", ""),
         tcp=found.get("TCP", "") if kind == "tcp" else "",
+        tcp_use_tls=found.get("TCPUseTLS", False),
+        udp=found.get("UDP", "") if kind == "udp" else "",
+        grpc=found.get("GRPC", "") if kind == "grpc" else "",
+        grpc_use_tls=found.get("GRPCUseTLS", False),
+        h2ping=found.get("H2PING", "") if kind == "h2ping" else "",
+        h2ping_use_tls=found.get("H2PingUseTLS", True),
+        script_args=found.get("ScriptArgs") or found.get("Args") or () if kind in ("script", "docker") else (),
+        docker_container_id=found.get("DockerContainerID", "") if kind == "docker" else "",
+        shell=found.get("Shell", ""),
+        os_service=found.get("OSService", "") if kind == "os_service" else "",
         alias_node=found.get("AliasNode", "") if kind == "alias" else "",
         alias_service=found.get("AliasService", "") if kind == "alias" else "",
         ttl_s=found.get("TTL", 0.0) if kind == "ttl" else 0.0,

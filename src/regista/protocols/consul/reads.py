@@ -175,7 +175,8 @@ async def later_answer(context: Context, options: ReadOptions, view: View) -> An
 def _response(answer: Answer, options: ReadOptions, missing: str | None) -> Response:
     if missing is not None and answer.body.rstrip() == b"null":
         return text_response(404, missing, index_headers(answer.index, options.consistency))
-    return Response(200, answer.body, JSON, index_headers(answer.index, options.consistency), answer.gzipped)
+    headers = index_headers(answer.index, options.consistency) + answer.headers
+    return Response(200, answer.body, JSON, headers, answer.gzipped)
 
 
 def index_headers(index: int, consistency: str) -> Headers:

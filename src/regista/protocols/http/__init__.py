@@ -3,7 +3,7 @@
 Knows HTTP and the model; what a path means is a door's.
 """
 
-from regista.protocols.http.answers import Answer, Answers, View
+from regista.protocols.http.answers import Answer, Answers, Encoded, View
 from regista.protocols.http.causes import REASON, request_cause
 from regista.protocols.http.errors import error_response
 from regista.protocols.http.jsonbody import decode_json, encode_json
@@ -19,6 +19,7 @@ __all__ = [
     "Answers",
     "ByteStream",
     "ClientTraffic",
+    "Encoded",
     "Handler",
     "Headers",
     "HttpServer",

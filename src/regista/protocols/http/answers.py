@@ -14,9 +14,10 @@ import gzip
 import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from regista.model import Overloaded
+from regista.protocols.http.messages import Headers
 
 _REVISIONS_EACH = 4
 """A caller who asks again has missed one change or two; more would only cost memory."""
@@ -38,6 +39,13 @@ class Topics(Protocol):
         """Calls `wake_up` after each change until the returned function is called."""
 
 
+class Encoded(NamedTuple):
+    """An answer's bytes, and the headers that belong to them alone."""
+
+    body: bytes
+    headers: Headers = ()
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class View:
     """A question.
@@ -45,7 +53,8 @@ class View:
     Attributes:
         key: the same for the same question; everything that `encode` depends on but the replica is in it.
         topics: what must change before the answer can.
-        encode: the answer now. Must not wait.
+        encode: the answer now. Must not wait. Its headers change with the body or after `Topics.refresh`, and wake
+            nobody.
         index: the answer's index, where its topics alone don't tell it: an answer whose topics nobody has watched
             before (any prefix of a key can be asked for). Such an answer is made anew for each who asks, unless
             somebody waits for it to change.
@@ -53,7 +62,7 @@ class View:
 
     key: str
     topics: tuple[str, ...]
-    encode: Callable[[], bytes]
+    encode: Callable[[], bytes | Encoded]
     index: Callable[[], int] | None = None
 
 
@@ -63,13 +72,17 @@ class Answer:
     Attributes:
         index: that of the transaction after which its bytes were first these, as far as is remembered.
         digest: a fingerprint of the bytes.
+        headers: those that belong to the answer alone.
         version: of the view's topics when it was encoded.
     """
 
-    __slots__ = ("_gzipped", "body", "digest", "index", "version")
+    __slots__ = ("_gzipped", "body", "digest", "headers", "index", "version")
 
-    def __init__(self, body: bytes, index: int, digest: bytes, version: tuple[int, ...]) -> None:
+    def __init__(
+        self, body: bytes, index: int, digest: bytes, version: tuple[int, ...], headers: Headers = ()
+    ) -> None:
         self.body = body
+        self.headers = headers
         self.index = index
         self.digest = digest
         self.version = version
@@ -144,9 +157,10 @@ class Answers:
         return answer
 
     def _encoded(self, view: View, index: int, version: tuple[int, ...]) -> Answer:
-        body = view.encode()
+        encoded = view.encode()
+        body, headers = encoded if isinstance(encoded, Encoded) else (encoded, ())
         self.encoded_count += 1
-        return Answer(body, index, _digest(body), version)
+        return Answer(body, index, _digest(body), version, headers)
 
     async def wait(self, view: View, *, after_index: int, wait_s: float) -> Answer:
         """The answer once its index is above `after_index` or its bytes have changed; or as it is after `wait_s`.
