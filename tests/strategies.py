@@ -248,19 +248,6 @@ meeting_records: st.SearchStrategy[Record] = st.one_of(
 _wishes = st.lists(st.lists(st.tuples(st.booleans(), meeting_records), min_size=1, max_size=4), max_size=12)
 
 
-def put_over(before: Record | None, record: Record) -> Put:
-    """The put as a plan writes it where `before` stands, see `Put.replaces`."""
-    if isinstance(before, Service) and isinstance(record, Service) and before.name.lower() != record.name.lower():
-        return Put(record, before)
-    if isinstance(before, Check) and isinstance(record, Check):
-        was, now = (
-            (before.service_key, before.service_name.lower()),
-            (record.service_key, record.service_name.lower()),
-        )
-        return Put(record, before if was != now else None)
-    return Put(record)
-
-
 def _as_batches(wishes: list[list[tuple[bool, Record]]]) -> list[Batch]:
     """Batches as plans make them: a deletion names what stands, a put what it replaces, no key twice in a batch."""
     held: dict[tuple[str, str], Record] = {}
@@ -272,7 +259,7 @@ def _as_batches(wishes: list[list[tuple[bool, Record]]]) -> list[Batch]:
             before = held.get(key)
             if key in changes or (before is None and not is_put):
                 continue
-            changes[key] = put_over(before, record) if is_put or before is None else Delete(before)
+            changes[key] = Put(record, before) if is_put or before is None else Delete(before)
         for key, change in changes.items():
             if isinstance(change, Put):
                 held[key] = change.record
