@@ -8,15 +8,34 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping
 
+from regista.health.kind_rule import DISABLED
 from regista.health.observation import Probe
+from regista.health.probes.disabled import DisabledProbe
+from regista.health.probes.docker import DockerProbe
+from regista.health.probes.grpc import GrpcProbe
+from regista.health.probes.h2ping import H2PingProbe
 from regista.health.probes.http import HttpProbe
+from regista.health.probes.os_service import OsServiceProbe, os_services_problem
+from regista.health.probes.script import ScriptProbe
 from regista.health.probes.tcp import TcpProbe
+from regista.health.probes.udp import UdpProbe
 from regista.health.settings import HealthSettings
+
+__all__ = ["KINDS", "PROBED_KINDS", "open_probes", "os_services_problem"]
 
 KINDS: tuple[tuple[str, Callable[[HealthSettings], Probe]], ...] = (
     ("http", HttpProbe),
     ("tcp", TcpProbe),
+    ("script", ScriptProbe),
+    ("docker", DockerProbe),
+    ("os_service", OsServiceProbe),
+    (DISABLED, DisabledProbe),
+    ("udp", UdpProbe),
+    ("grpc", GrpcProbe),
+    ("h2ping", H2PingProbe),
 )
+
+PROBED_KINDS: tuple[str, ...] = tuple(kind for kind, _ in KINDS)
 
 
 @contextlib.asynccontextmanager

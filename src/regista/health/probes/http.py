@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import ssl
+from typing import cast
 
 import aiohttp
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+from aiohttp.http import RawResponseMessage
+from aiohttp.streams import StreamReader
+from aiohttp.tracing import Trace
 
 from regista.health.decide import decide_output_bytes_max, decode_tail
 from regista.health.observation import Observation
+from regista.health.probes import faults
+from regista.health.probes.tls import certificate_problem
 from regista.health.probes.words import TIMED_OUT, dial_problem, join_address
 from regista.health.settings import HealthSettings
 from regista.model import CRITICAL, PASSING, WARNING, CheckDefinition, Status
@@ -19,6 +29,12 @@ _BODY_BYTES_MAX = 1024 * 1024
 _REDIRECTS_MAX = 10
 """As many as Go's client follows."""
 
+_INTERIM_MAX = 5
+"""Answers with 1xx before the answer itself; as many as Go's client takes."""
+
+_MALFORMED_CHARACTERS_MAX = 200
+"""What shows of an answer that is none."""
+
 _HEADERS = (
     ("User-Agent", "Consul Health Check"),
     ("Accept", "text/plain, text/*, */*"),
@@ -26,14 +42,8 @@ _HEADERS = (
     ("Connection", "close"),
 )
 
-_CERTIFICATE_WORDS = {
-    10: "x509: certificate has expired or is not yet valid",
-    18: "x509: certificate signed by unknown authority",
-    19: "x509: certificate signed by unknown authority",
-    20: "x509: certificate signed by unknown authority",
-    21: "x509: certificate signed by unknown authority",
-}
-"""By OpenSSL's verification codes: expired, self-signed, self-signed in the chain, issuer unknown (twice)."""
+_reached: contextvars.ContextVar[list[bool]] = contextvars.ContextVar("reached")
+"""Takes a mark when the request under way has a connection; aiohttp's session is shared by them all."""
 
 
 class HttpProbe:
@@ -53,17 +63,26 @@ class HttpProbe:
         if self._session is None:
             self._session = _open_session()
         method = definition.method or "GET"
+        is_own_fault = is_silent = False
+        reached: list[bool] = []
+        _reached.set(reached)
         try:
             async with asyncio.timeout(definition.timeout_s or self._settings.http_timeout_s) as timeout:
                 return await self._exchange(self._session, method, definition, timeout)
         except TimeoutError as problem:
             # The system's own, shorter timeout for connections comes as a TimeoutError too.
             words = TIMED_OUT if timeout.expired() else str(problem).lower()
+            is_silent = not reached
         except aiohttp.ClientError as problem:
             words = _words(problem)
+            cause = problem.os_error if isinstance(problem, aiohttp.ClientConnectorError) else problem
+            if isinstance(cause, OSError):
+                is_own_fault, is_silent = faults.is_own_fault(cause), faults.is_silence(cause)
         except (OSError, ValueError) as problem:
             words = str(problem)
-        return Observation(CRITICAL, f'{method.capitalize()} "{definition.http}": {words}')
+            is_own_fault = isinstance(problem, OSError) and faults.is_own_fault(problem)
+        output = f'{method.capitalize()} "{definition.http}": {words}'
+        return Observation(CRITICAL, output, is_own_fault=is_own_fault, is_silent=is_silent)
 
     async def close(self) -> None:
         """Closes the session."""
@@ -98,9 +117,52 @@ class HttpProbe:
             return Observation(_status(response.status), output)
 
 
+class _Listener(ResponseHandler):
+    """Hears one connection, and ends it when all that comes are answers before the answer.
+
+    aiohttp would listen to them until the timeout, busy all the while.
+    """
+
+    _interim = 0
+
+    def feed_data(self, data: tuple[RawResponseMessage, StreamReader], size: int = 0) -> None:
+        """Takes the next answer from the parser."""
+        self._interim += data[0].code < 200
+        if self._interim <= _INTERIM_MAX:
+            super().feed_data(data, size)
+        elif self.transport is not None and not self.transport.is_closing():
+            self.set_exception(aiohttp.ClientConnectionError("net/http: too many 1xx informational responses"))
+            self.transport.abort()
+
+
+class _Connector(aiohttp.TCPConnector):
+    """Connections that are cut off when they are let go of.
+
+    Closed politely, one to a target that reads nothing, or does not answer the end of TLS, would stay open long
+    after its probe.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(force_close=True, limit=0)
+        factory = functools.partial(_Listener, loop=asyncio.get_running_loop())
+        self._factory = cast("functools.partial[ResponseHandler]", factory)
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 aiohttp's own name
+    ) -> Connection:
+        connection = await super().connect(req, traces, timeout)
+        _reached.get().append(True)
+        if connection.transport is not None:
+            connection.add_callback(connection.transport.abort)
+        return connection
+
+
 def _open_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(force_close=True, limit=0),
+        connector=_Connector(),
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None, sock_read=None),
         trust_env=False,
@@ -143,8 +205,7 @@ def _words(problem: aiohttp.ClientError) -> str:
     """What went wrong, in Go's words where it has any; the more special errors come first."""
     match problem:
         case aiohttp.ClientConnectorCertificateError(certificate_error=ssl.SSLCertVerificationError() as error):
-            words = _CERTIFICATE_WORDS.get(error.verify_code, f"x509: {error.verify_message}")
-            return f"tls: failed to verify certificate: {words}"
+            return certificate_problem(error)
         case aiohttp.ClientConnectorSSLError() if "WRONG_VERSION" in str(problem):
             return "http: server gave HTTP response to HTTPS client"
         case aiohttp.ClientConnectorSSLError():
@@ -155,6 +216,8 @@ def _words(problem: aiohttp.ClientError) -> str:
             return dial_problem(join_address(problem.host, problem.port), problem.os_error)
         case aiohttp.ServerDisconnectedError():
             return "EOF"
+        case aiohttp.ClientConnectionResetError():
+            return "write: connection reset by peer"
         case aiohttp.NonHttpUrlClientError():
             return f'unsupported protocol scheme "{str(problem).partition(":")[0]}"'
         case aiohttp.InvalidURL():
@@ -162,7 +225,8 @@ def _words(problem: aiohttp.ClientError) -> str:
         case aiohttp.TooManyRedirects():
             return f"stopped after {_REDIRECTS_MAX} redirects"
         case aiohttp.ClientResponseError():
-            return f"net/http: malformed HTTP response: {problem.message}"
+            told = " ".join(problem.message.split())[:_MALFORMED_CHARACTERS_MAX]
+            return f"net/http: malformed HTTP response: {told}"
         case OSError(errno=int(errno)) if errno > 0:
             return f"read: {problem.strerror}".lower()
         case _:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from regista.model import STATUSES, BadInput, Check, CheckDefinition, Manager, Service, Status
+from regista.protocols.consul.check_kinds import ARGUMENTS_MAX, argument, arguments_problem
 from regista.protocols.consul.fields import (
     Fields,
     count,
@@ -27,7 +28,8 @@ from regista.protocols.consul.fields import (
 )
 
 _HEADER_VALUES_MAX = 64
-_ARGUMENTS_MAX = 256
+_GRPC_CHARACTERS_MAX = 1024
+"""The names of services have some 50; so short a call fits in one frame of any server."""
 
 CHECK_FIELDS: Fields = {
     "CheckID": name,
@@ -53,8 +55,8 @@ CHECK_FIELDS: Fields = {
     "DeregisterCriticalServiceAfter": duration_s,
     "OutputMaxSize": integer,
     "Token": ignored,
-    "Args": list_of(text, "[]string", _ARGUMENTS_MAX),
-    "ScriptArgs": list_of(text, "[]string", _ARGUMENTS_MAX),
+    "Args": list_of(argument, "[]string", ARGUMENTS_MAX),
+    "ScriptArgs": list_of(argument, "[]string", ARGUMENTS_MAX),
     "Shell": text,
     "GRPC": text,
     "GRPCUseTLS": flag,
@@ -132,16 +134,6 @@ _KINDS = (
 )
 """The field that makes a check of a kind, in the order in which Consul lets one win over another."""
 
-_NOT_YET_KINDS = {
-    "grpc": "gRPC checks are not supported by this version of Regista",
-    "udp": "UDP checks are not supported by this version of Regista",
-    "h2ping": "HTTP/2 ping checks are not supported by this version of Regista",
-    "docker": "Docker checks are not supported by this version of Regista",
-    "os_service": "checks of system services are not supported by this version of Regista",
-    # Consul's words: clients and people know them.
-    "script": "Scripts are disabled on this agent from remote calls; this version of Regista has no script checks",
-}
-
 
 def definition_of(found: Mapping[str, Any], path: str) -> tuple[str, CheckDefinition]:
     """The kind of a check and how it is made.
@@ -169,8 +161,8 @@ def definition_of(found: Mapping[str, Any], path: str) -> tuple[str, CheckDefini
         raise invalid("TTL must be > 0 for TTL checks, and without HTTP or TCP a check is a TTL check", "TTL")
     kind = kind or "alias"
     _check_limits(found, invalid)
-    if kind in _NOT_YET_KINDS:
-        raise invalid(_NOT_YET_KINDS[kind], next(field for field, each in _KINDS if each == kind))
+    _check_targets(found, invalid)
+    _check_program(found, kind, invalid)
     return kind, CheckDefinition(
         http=found.get("HTTP", "") if kind == "http" else "",
         method=found.get("Method", ""),
@@ -212,18 +204,36 @@ def _check_limits(found: Mapping[str, Any], invalid: Callable[[str, str], BadInp
     before_critical = found.get("FailuresBeforeCritical", 0)
     if found.get("FailuresBeforeWarning", 0) > before_critical:
         raise invalid("FailuresBeforeWarning can't be higher than FailuresBeforeCritical", "FailuresBeforeWarning")
+
+
+def _check_targets(found: Mapping[str, Any], invalid: Callable[[str, str], BadInput]) -> None:
+    """Looks at what a probe would connect to, and say there."""
     url = found.get("HTTP", "")
     if url and not re.match(r"https?://[^/?#\s]", url):
         raise invalid("HTTP must be a URL with http:// or https:// and a host", "HTTP")
-    address = found.get("TCP", "")
-    if address and not _is_host_and_port(address):
-        raise invalid("TCP must be host:port", "TCP")
+    for field in ("TCP", "UDP", "H2PING"):
+        address = found.get(field, "")
+        if address and not _is_host_and_port(address):
+            raise invalid(f"{field} must be host:port", field)
+    target = found.get("GRPC", "")
+    if len(target) > _GRPC_CHARACTERS_MAX:
+        raise invalid(f"GRPC must have at most {_GRPC_CHARACTERS_MAX} characters", "GRPC")
+    if target and not _is_host_and_port(target.partition("/")[0]):
+        raise invalid("GRPC must be host:port or host:port/service", "GRPC")
     method = found.get("Method", "")
     if method and not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", method):
         raise invalid("Method must be an HTTP method", "Method")
     for header, values in (found.get("Header") or {}).items():
         if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", header) or not all(map(str.isprintable, values)):
             raise invalid("Header must hold HTTP header names and printable values", "Header")
+
+
+def _check_program(found: Mapping[str, Any], kind: str, invalid: Callable[[str, str], BadInput]) -> None:
+    """Looks at what a script or Docker check would run."""
+    field = "ScriptArgs" if found.get("ScriptArgs") or not found.get("Args") else "Args"
+    problem = arguments_problem(found.get(field, ())) if kind in ("script", "docker") else ""
+    if problem:
+        raise invalid(f"{field} {problem}", field)
 
 
 def _is_host_and_port(address: str) -> bool:
