@@ -45,12 +45,21 @@ def fresh_hysteresis(definition: CheckDefinition) -> Hysteresis:
     return Hysteresis(definition.success_before_passing, definition.failures_before_critical)
 
 
+def has_thresholds(definition: CheckDefinition) -> bool:
+    """Whether a definition wants several results in a row."""
+    return bool(
+        definition.success_before_passing
+        or definition.failures_before_warning
+        or definition.failures_before_critical
+    )
+
+
 def decide_status(
     state: Hysteresis, definition: CheckDefinition, observed: Status
 ) -> tuple[Hysteresis, Status | Literal[Verdict.KEEP]]:
-    """The counters after a probe's result, and the status that the check deserves, or `KEEP`.
+    """The counters after a result, and the status that the check deserves, or `KEEP`.
 
-    A warning counts as a success. Not for TTL checks: what a service says of itself counts at once.
+    A warning counts as a success. For TTL checks only if thresholds are set, which Consul leaves aside there.
 
     Source: Consul 1.11, `StatusHandler` (behaviour).
     """
@@ -175,6 +184,11 @@ def lease_reason(ttl_s: float) -> str:
 def reap_reason(check_id: str, after_s: float) -> str:
     """Why an instance is gone whose check was critical for so long, to follow "incarnation … of instance …"."""
     return f'was deregistered because check "{check_id}" was critical for {_span(after_s)}'
+
+
+def drain_reason(for_s: float) -> str:
+    """Why an instance is gone whose drain came to its end, to follow "incarnation … of instance …"."""
+    return f"was drained for {_span(for_s)}"
 
 
 def _span(seconds: float) -> str:

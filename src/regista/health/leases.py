@@ -1,13 +1,14 @@
 """The leases of instances: one that nobody renewed in time is deregistered.
 
-A renewal changes a deadline in memory and nothing else. Only the end of a lease is written, and the plan for it
-looks at the lease once more: a renewal that arrived while the write waited for its turn keeps the instance.
+A renewal changes a deadline in memory and nothing else. Only the end of a lease is written, once the guard lets it
+pass, and the plan for it looks at the lease once more: a renewal that arrived while the write waited for its turn
+keeps the instance.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
@@ -15,6 +16,8 @@ from regista.catalog import Catalog, deregister_service
 from regista.health.counters import Counters
 from regista.health.deadlines import Deadlines
 from regista.health.decide import lease_reason
+from regista.health.endings import Ending
+from regista.health.guard import Guard
 from regista.health.outbox import Outbox
 from regista.model import Entry, Service, Transaction, caused_by
 
@@ -28,13 +31,20 @@ class _Lease(msgspec.Struct, frozen=True, eq=False, gc=False):
 
 
 class Leases:
-    """When each instance with a TTL must have been renewed, in listening time."""
+    """When each instance with a TTL must have been renewed, by the hearing clock."""
 
     def __init__(
-        self, *, catalog: Catalog, outbox: Outbox, counters: Counters, wall_clock: Callable[[], float]
+        self,
+        *,
+        catalog: Catalog,
+        outbox: Outbox,
+        guard: Guard,
+        counters: Counters,
+        wall_clock: Callable[[], float],
     ) -> None:
         self._catalog = catalog
         self._outbox = outbox
+        self._guard = guard
         self._counters = counters
         self._wall_clock = wall_clock
         self._leases: dict[str, _Lease] = {}
@@ -61,7 +71,7 @@ class Leases:
         """Forgets the lease of an instance, if it has one."""
         if self._leases.pop(key, None) is not None:
             self._deadlines.drop(key)
-            self._outbox.withdraw(_slot(key))
+            self._withdraw(key)
 
     def renew(self, key: str, now_s: float) -> None:
         """Gives the instance a whole TTL again, if it has one."""
@@ -69,25 +79,48 @@ class Leases:
         if lease is None:
             return
         if key not in self._deadlines:
-            self._outbox.withdraw(_slot(key))
+            self._withdraw(key)
         self._deadlines.set(key, now_s + lease.ttl_s)
 
     def tick(self, now_s: float) -> None:
-        """Deregisters what was not renewed in time."""
+        """Proposes to deregister what was not renewed in time."""
         for key in self._deadlines.pop_due(now_s):
-            self._end(key, self._leases[key])
+            self._propose(key, self._leases[key], now_s)
+
+    def near(self, now_s: float) -> Iterator[str]:
+        """The instances whose lease ends within half of it; who renews three times in each is not among them."""
+        deadline_s = self._deadlines.get
+        for key, lease in self._leases.items():
+            at_s = deadline_s(key)
+            if at_s is not None and at_s <= now_s + lease.ttl_s / 2:
+                yield key
 
     def deadline_s(self, key: str) -> float | None:
-        """When the instance is to have been renewed, in listening time; None for never."""
+        """When the instance is to have been renewed, by the hearing clock; None for never."""
         return self._deadlines.get(key)
 
     def next_s(self) -> float | None:
         """When `tick` has something to do."""
         return self._deadlines.next_s()
 
-    def _end(self, key: str, lease: _Lease) -> None:
+    def _withdraw(self, key: str) -> None:
+        self._guard.withdraw(_slot(key))
+        self._outbox.withdraw(_slot(key))
+
+    def _propose(self, key: str, lease: _Lease, now_s: float) -> None:
         self._counters.expiries["service"] += 1
         reason = lease_reason(lease.ttl_s)
+        ending = Ending(
+            slot=_slot(key),
+            instance=key,
+            service=self._catalog.services[key].record.name.lower(),
+            why=f"it {reason}",
+            patience_s=lease.ttl_s,
+            carry_out=lambda: self._end(key, lease, reason),
+        )
+        self._guard.propose(ending, now_s)
+
+    def _end(self, key: str, lease: _Lease, reason: str) -> None:
 
         def plan(catalog: Catalog) -> Transaction:
             found = catalog.services.get(key)

@@ -7,6 +7,10 @@ less all stalls. (A suspended machine's monotonic clock stands still on Linux, a
 A stall is noticed when the tick that was due comes too late, or when anybody asks for the time before that late
 tick has come: a heartbeat that waited in the socket may well be read first, and must not get the stall on top.
 The stall counts from the last tick, at most a second before it really began.
+
+An agent that is late every time still reads its sockets each time round, so it is not as deaf as the sum of its
+stalls: in a row of stalls each but the first counts a second less. So time goes on by a second at least each time
+round, and whoever is dead is found dead after as many rounds as its TTL has seconds, however long they take.
 """
 
 from __future__ import annotations
@@ -16,6 +20,13 @@ import math
 from collections.abc import Callable
 
 logger = logging.getLogger(__name__)
+
+_HEARD_S = 1.0
+"""What an agent that is late again and again is taken to have heard between two late ticks: as much as between two
+that are on time."""
+
+_ROW_S = 10.0
+"""A stall that begins after less listening than this belongs to the same row as the one before."""
 
 
 class ListeningClock:
@@ -33,6 +44,7 @@ class ListeningClock:
         self._tolerance_s = tolerance_s
         self._ticked_s = clock()
         self._due_s = math.inf
+        self._stall_end_s = -math.inf
 
     def now_s(self) -> float:
         """The present moment in listening time."""
@@ -55,7 +67,10 @@ class ListeningClock:
 
     def _note_stall(self, now_s: float) -> None:
         stall_s = now_s - self._ticked_s
+        if self._ticked_s - self._stall_end_s < _ROW_S:
+            stall_s = max(0.0, stall_s - _HEARD_S)
         self.stalls += 1
+        self._stall_end_s = now_s
         self.stalled_s += stall_s
         self._ticked_s = self._due_s = now_s
         logger.warning(

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from regista.catalog import Catalog
 from regista.health.deadlines import Deadlines
-from regista.model import Cause, Contended, StateError, StoreError, Transaction
+from regista.model import Cause, Contended, Overloaded, StateError, StoreError, Transaction
 
 logger = logging.getLogger(__name__)
 
@@ -59,11 +59,16 @@ class _Wish:
 
 
 class Outbox:
-    """Wishes by slot, on their way to the store."""
+    """Wishes by slot, on their way to the store.
 
-    def __init__(self, writer: Writer, *, now_s: Callable[[], float]) -> None:
+    Args:
+        on_write: told after each write whether the store refused it.
+    """
+
+    def __init__(self, writer: Writer, *, now_s: Callable[[], float], on_write: Callable[[bool], None]) -> None:
         self._writer = writer
         self._now_s = now_s
+        self._on_write = on_write
         self._ready: dict[Slot, _Wish] = {}
         self._flying: dict[Slot, asyncio.Task[None]] = {}
         self._behind: dict[Slot, _Wish] = {}
@@ -163,7 +168,14 @@ class Outbox:
             has_changes = bool(transaction.changes)
             return transaction
 
-        await self._writer.write(plan, cause=wish.cause)
+        try:
+            await self._writer.write(plan, cause=wish.cause)
+        except (StoreError, Overloaded):
+            self._on_write(True)
+            raise
+        if has_changes:
+            # What changes nothing is not written, and says nothing of the store.
+            self._on_write(False)
         if self._is_outage:
             self._is_outage = False
             logger.info("the store takes what the checks found again")

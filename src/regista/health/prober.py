@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import random
 from collections.abc import Callable, Mapping
 
@@ -25,6 +26,9 @@ logger = logging.getLogger(__name__)
 
 _LATE_AFTER_S = 1.0
 """The shortest interval is about a second; what is late by less is not worth a number."""
+
+_OWN_FAULT_TOLD_EVERY_S = 60.0
+"""A machine without free files has thousands of such faults a minute, and one line says it all."""
 
 
 class Prober:
@@ -50,11 +54,13 @@ class Prober:
         self._deadlines = Deadlines()
         self._running: dict[WatchedCheck, asyncio.Task[None]] = {}
         self._waiting: dict[WatchedCheck, float] = {}
+        self._own_fault_told_s = -math.inf
 
     def add(self, watched: WatchedCheck, now_s: float) -> None:
         """Probes a check from now on."""
         interval_s = self._interval_s(watched)
         watched.slot_s = decide_first_probe_s(now_s=now_s, interval_s=interval_s, roll=self._rng.random())
+        watched.probe_s = watched.slot_s
         self._watched[watched.key] = watched
         self._deadlines.set(watched.key, watched.slot_s)
 
@@ -72,9 +78,12 @@ class Prober:
         """Starts the probes whose time has come."""
         for key in self._deadlines.pop_due(now_s):
             watched = self._watched[key]
+            due_s = watched.probe_s
             self._plan_next(watched, now_s)
-            if watched not in self._running:
-                self._waiting.setdefault(watched, now_s)
+            if watched in self._running or watched in self._waiting:
+                self._counters.slots_missed += 1
+            else:
+                self._waiting[watched] = due_s
         self._start_waiting(now_s)
 
     def next_s(self) -> float | None:
@@ -92,20 +101,24 @@ class Prober:
 
     def _plan_next(self, watched: WatchedCheck, now_s: float) -> None:
         interval_s = self._interval_s(watched)
-        watched.slot_s = decide_next_slot_s(watched.slot_s, now_s=now_s, interval_s=interval_s)
-        probe_s = decide_probe_s(watched.slot_s, interval_s=interval_s, roll=self._rng.random())
-        self._deadlines.set(watched.key, probe_s)
+        slot_s = decide_next_slot_s(watched.slot_s, now_s=now_s, interval_s=interval_s)
+        self._counters.slots_missed += round((slot_s - watched.slot_s) / interval_s) - 1
+        watched.slot_s = slot_s
+        watched.probe_s = decide_probe_s(slot_s, interval_s=interval_s, roll=self._rng.random())
+        self._deadlines.set(watched.key, watched.probe_s)
 
     def _start_waiting(self, now_s: float) -> None:
         while self._waiting and len(self._running) < self._settings.probes_at_once_max:
             watched = next(iter(self._waiting))
-            if now_s - self._waiting.pop(watched) > _LATE_AFTER_S:
+            due_s = self._waiting.pop(watched)
+            if now_s - due_s > _LATE_AFTER_S:
                 self._counters.late_starts += 1
-            task = asyncio.get_running_loop().create_task(self._run(watched))
+            task = asyncio.get_running_loop().create_task(self._run(watched, due_s))
             self._running[watched] = task
             task.add_done_callback(functools.partial(self._finish, watched))
 
-    async def _run(self, watched: WatchedCheck) -> None:
+    async def _run(self, watched: WatchedCheck, due_s: float) -> None:
+        self._counters.lateness.observe(self._listening.now_s() - due_s)
         stalls = self._listening.stalls
         observation = await self._probes[watched.kind].observe(watched.definition)
         self._listening.now_s()  # A stall may be there that no tick has noticed yet.
@@ -113,8 +126,20 @@ class Prober:
         if observation.status == CRITICAL and stalls != self._listening.stalls:
             # The agent was away, not the target: a timeout says nothing then.
             self._counters.probes_ignored += 1
+        elif observation.is_own_fault:
+            self._note_own_fault(observation)
         elif self._watched.get(watched.key) is watched:
             self._on_observation(watched, observation)
+
+    def _note_own_fault(self, observation: Observation) -> None:
+        """Ignores a result that says something of this machine only."""
+        self._counters.own_faults += 1
+        now_s = self._listening.now_s()
+        if now_s >= self._own_fault_told_s + _OWN_FAULT_TOLD_EVERY_S:
+            self._own_fault_told_s = now_s
+            logger.warning(
+                "probes fail for want of something on this machine, and do not count: %s", observation.output
+            )
 
     def _finish(self, watched: WatchedCheck, task: asyncio.Task[None]) -> None:
         del self._running[watched]

@@ -1,31 +1,42 @@
-"""Deregisters a service one of whose checks was critical for too long.
+"""Deregisters a service one of whose checks was critical for too long, or that has drained.
 
-The time counts in listening time, from the moment that the replica said critical, or from the agent's start:
-nobody watched while it was down.
+The time counts by the hearing clock, from the moment that the replica said critical, or from the agent's start:
+nobody watched while it was down. The time of a drain counts from when it was asked for last.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import msgspec
 
-from regista.catalog import Catalog, deregister_service
+from regista.catalog import Catalog, deregister_service, is_drain
 from regista.health.counters import Counters
 from regista.health.deadlines import Deadlines
-from regista.health.decide import reap_reason
+from regista.health.decide import drain_reason, reap_reason
+from regista.health.endings import Ending
+from regista.health.guard import Guard
 from regista.health.outbox import Outbox
-from regista.model import CRITICAL, Check, Entry, Transaction, caused_by
+from regista.model import CRITICAL, Check, Entry, Transaction, caused_by, format_duration
 
 logger = logging.getLogger(__name__)
 
 
+_PATIENCE_S_MIN = 5.0
+"""For checks that are neither probed nor have a TTL."""
+
+
 class _Critical(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """An uninterrupted time in critical."""
+    """An uninterrupted time in critical.
+
+    Attributes:
+        asked_index: of the transaction that asked for the drain, if it is one; 0 for any other check.
+    """
 
     service_key: str
     since_s: float
+    asked_index: int = 0
 
 
 class Reaper:
@@ -36,12 +47,14 @@ class Reaper:
         *,
         catalog: Catalog,
         outbox: Outbox,
+        guard: Guard,
         counters: Counters,
         wall_clock: Callable[[], float],
         after_s_min: float,
     ) -> None:
         self._catalog = catalog
         self._outbox = outbox
+        self._guard = guard
         self._counters = counters
         self._wall_clock = wall_clock
         self._after_s_min = after_s_min
@@ -55,9 +68,10 @@ class Reaper:
             self.drop(check.key)
             return
         critical = self._critical.get(check.key)
-        if critical is None or critical.service_key != check.service_key:
+        asked_index = entry.modify_index if is_drain(check) else 0
+        if critical is None or critical.service_key != check.service_key or critical.asked_index != asked_index:
             self.drop(check.key)
-            critical = self._critical[check.key] = _Critical(check.service_key, now_s)
+            critical = self._critical[check.key] = _Critical(check.service_key, now_s, asked_index)
         self._deadlines.set(check.key, critical.since_s + self._after_s(check))
 
     def restart(self, key: str, now_s: float) -> None:
@@ -69,32 +83,67 @@ class Reaper:
         entry = self._catalog.checks.get(key)
         if critical is not None and entry is not None:
             self.drop(key)
-            self._critical[key] = _Critical(critical.service_key, now_s)
+            self._critical[key] = _Critical(critical.service_key, now_s, critical.asked_index)
             self._deadlines.set(key, now_s + self._after_s(entry.record))
 
     def drop(self, key: str) -> None:
         """Takes back whatever was intended because of this check."""
         if self._critical.pop(key, None) is not None:
             self._deadlines.drop(key)
+            self._guard.withdraw(_slot(key))
             self._outbox.withdraw(_slot(key))
 
     def tick(self, now_s: float) -> None:
-        """Deregisters the services of checks that were critical for too long."""
+        """Proposes to deregister the services of checks that were critical for too long."""
         for key in self._deadlines.pop_due(now_s):
-            self._reap(key, self._critical[key])
+            self._propose(key, self._critical[key], now_s)
+
+    def near(self, now_s: float) -> Iterator[str]:
+        """The instances that are to be deregistered sooner than they could be heard once more."""
+        for key, critical in self._critical.items():
+            at_s = self._deadlines.get(key)
+            entry = self._catalog.checks.get(key)
+            if at_s is not None and entry is not None and at_s <= now_s + _patience_s(entry.record) / 2:
+                yield critical.service_key
 
     def deadline_s(self, key: str) -> float | None:
-        """When the service of a check that stays critical is deregistered, in listening time; None for never."""
+        """When the service of a check that stays critical is deregistered, by the hearing clock; None: never."""
         return self._deadlines.get(key)
 
     def next_s(self) -> float | None:
         """When `tick` has something to do."""
         return self._deadlines.next_s()
 
+    @property
+    def drains_count(self) -> int:
+        """How many instances drain; costs O(checks that are critical)."""
+        return sum(critical.asked_index > 0 for critical in self._critical.values())
+
     def _after_s(self, check: Check) -> float:
-        """How long the check may be critical; 0 for ever."""
+        """How long the check may be critical; 0 for ever. A drain is as short as it was asked for."""
         after_s = check.definition.deregister_critical_service_after_s if check.definition else 0.0
+        if is_drain(check):
+            return after_s
         return max(after_s, self._after_s_min) if after_s > 0 else 0.0
+
+    def _reason(self, check: Check) -> str:
+        after_s = self._after_s(check)
+        return drain_reason(after_s) if is_drain(check) else reap_reason(check.id, after_s)
+
+    def _propose(self, key: str, critical: _Critical, now_s: float) -> None:
+        check = self._catalog.checks.get(key)
+        service = self._catalog.services.get(critical.service_key)
+        if check is None or service is None:
+            return
+        ending = Ending(
+            slot=_slot(key),
+            instance=critical.service_key,
+            service=service.record.name.lower(),
+            why=f'its check "{check.record.id}" was critical for {format_duration(self._after_s(check.record))}',
+            patience_s=_patience_s(check.record),
+            carry_out=lambda: self._reap(key, critical),
+        )
+        self._guard.propose(ending, now_s)
 
     def _reap(self, key: str, critical: _Critical) -> None:
         reason = ""
@@ -111,17 +160,26 @@ class Reaper:
                 or self._critical.get(key) is not critical
             ):
                 return Transaction()
-            reason = reap_reason(check.record.id, self._after_s(check.record))
+            reason = self._reason(check.record)
             found = service.record
             return deregister_service(catalog, found.node, found.id, reason=reason, now_s=self._wall_clock())
 
         def done() -> None:
-            self._counters.deregistrations["critical"] += 1
+            self._counters.deregistrations["drain" if critical.asked_index else "critical"] += 1
             logger.info("instance %s %s", critical.service_key, reason)
 
         entry = self._catalog.checks.get(key)
-        why = reap_reason(entry.record.id, self._after_s(entry.record)) if entry else ""
+        why = self._reason(entry.record) if entry else ""
         self._outbox.want(_slot(key), plan, done, cause=caused_by("reaper", source=key, reason=why))
+
+
+def _patience_s(check: Check) -> float:
+    """Within which a check that is critical could be better again: two probes and a timeout, or a TTL."""
+    definition = check.definition
+    if definition is None:
+        return _PATIENCE_S_MIN
+    probes_s = definition.interval_s * (2 + definition.success_before_passing) + definition.timeout_s
+    return max(_PATIENCE_S_MIN, definition.ttl_s or probes_s)
 
 
 def _slot(key: str) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from regista.catalog import Catalog, set_check_status
 from regista.health.counters import Counters
 from regista.health.decide import Hysteresis
+from regista.health.flapping import Flaps
 from regista.health.outbox import Outbox, Plan
 from regista.model import Cause, Check, CheckDefinition, Entry, Status, Transaction
 
@@ -24,7 +25,10 @@ class WatchedCheck(msgspec.Struct, eq=False, gc=False):
     Attributes:
         create_index: which life of the key it is; a check that was deleted and registered again has another.
         kind: see `decide_kind`.
-        slot_s: its place in the cadence of probes, in listening time; the prober's.
+        flaps: how its results have changed lately.
+        host: the host beyond the network that it looks at; "" for this machine, or none.
+        slot_s: its place in the cadence of probes, in listening time; the prober's, as is the next.
+        probe_s: when its next probe is to start, within that place.
     """
 
     key: str
@@ -33,7 +37,10 @@ class WatchedCheck(msgspec.Struct, eq=False, gc=False):
     definition: CheckDefinition
     kind: str
     hysteresis: Hysteresis
+    flaps: Flaps
+    host: str = ""
     slot_s: float = 0.0
+    probe_s: float = 0.0
 
     def entry_in(self, catalog: Catalog) -> Entry[Check] | None:
         """What the replica has of this life of the check."""
@@ -90,6 +97,10 @@ class Statuses:
             self._outbox.withdraw(slot)
         if watched.entry_in(self._catalog) is not None:
             self._catalog.set_output(watched.key, output)
+
+    def is_flying(self, key: str) -> bool:
+        """Whether a status of the check is being written, so that the replica may not show the newest."""
+        return self._outbox.is_flying(_slot(key))
 
     def withdraw(self, key: str) -> None:
         """Forgets a status that is not written yet."""

@@ -75,6 +75,20 @@ class FakeProbe:
         pass
 
 
+class FakeVerifier:
+    """Says of ports whether they are open, by default that they are not; None for all if it can't tell."""
+
+    def __init__(self):
+        self.open_ports = set()
+        self.cannot_tell = False
+        self.dials = []
+
+    async def answers(self, host, port):
+        self.dials.append((host, port))
+        await asyncio.sleep(0)
+        return None if self.cannot_tell else port in self.open_ports
+
+
 class World:
     """A catalog, a scheduler on it, and a clock."""
 
@@ -83,6 +97,7 @@ class World:
         self.catalog = Catalog()
         self.writer = FakeWriter(self.catalog)
         self.probe = FakeProbe()
+        self.verifier = FakeVerifier()
         self.settings = HealthSettings(**settings)
         self.scheduler = self.new_scheduler()
 
@@ -96,6 +111,7 @@ class World:
             wall_clock=lambda: 1.7e9 + self.now_s,
             rng=random.Random(7),
             probes={"http": self.probe},
+            verifier=self.verifier,
         )
 
     def begin(self):

@@ -1,0 +1,366 @@
+"""Through here passes everything that silence would end, before it is written.
+
+Theory of operation. A part that heard nothing in time proposes an ending, and withdraws it when somebody is heard.
+What may become of it is decided in `protection`, and how fast in `rates`.
+
+    proposed ──▶ waiting ──release──▶ queued ──the rate allows──▶ carried out
+                   │  ▲                 │ ▲
+                   │  └ the others were │ └ confirmed, or its port is closed, or protection was switched off
+                   │    heard again     │                               │
+                   └──▶ held ◀──────────┘ a scope begins to protect ────┤
+                          └── its port answers ──▶ kept ────────────────┘       any ──withdrawn──▶ forgotten
+
+What is confirmed is let go from wherever it is, and counts for nothing. Moments are of the hearing clock, except
+where people read them.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Iterator
+
+from regista.catalog import Catalog
+from regista.health.counters import Counters
+from regista.health.dialling import Dialler
+from regista.health.endings import (
+    Ending,
+    State,
+    Suspects,
+    told_graced,
+    told_held,
+    told_hold,
+    told_kept,
+    told_protection,
+    told_scope,
+)
+from regista.health.protection import (
+    Protection,
+    Scope,
+    Verdict,
+    View,
+    decide_confirmed,
+    decide_ending,
+    decide_phase,
+)
+from regista.health.rates import Rate, Throttle
+from regista.health.scopes import Scopes
+from regista.health.settings import HealthSettings
+from regista.health.successors import Successors
+
+logger = logging.getLogger(__name__)
+
+_REVIEW_S = 0.25
+"""How often what waits or is held is looked at: often enough for people, seldom enough for thousands."""
+
+_REVIEW_GAP_S = 0.1
+"""What is proposed sooner after a review waits for the next: many that fall due one by one are judged together."""
+
+_CONFIRMATIONS_AT_ONCE = 500
+"""Of so many held endings it is looked each time whether something confirms them, in turn; some 2 ms."""
+
+_DIAL_AGAIN_S = 5.0
+"""What could not be told is tried again after this, and ports that answer are dialled at least so far apart."""
+
+_VAIN_DIALS_MAX = 12
+"""After a minute in which this agent could not even dial, it must not be the reason that the dead stay."""
+
+_COMMAND = "regista health protection off"
+
+
+class Guard:
+    """All endings that are not carried out yet.
+
+    Args:
+        scopes: who judges; to be told of each instance that changes.
+        dialler: reports to `on_answer` from now on.
+        wall_clock: seconds since the epoch, for people.
+
+    Attributes:
+        is_enabled: whether mass losses are held; rates count anyway.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        scopes: Scopes,
+        dialler: Dialler,
+        settings: HealthSettings,
+        counters: Counters,
+        now_s: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
+        self.is_enabled = True
+        self._catalog = catalog
+        self._scopes = scopes
+        self._dialler = dialler
+        dialler.on_answer = self.on_answer
+        self._counters = counters
+        self._now_s = now_s
+        self._wall_clock = wall_clock
+        rate = Rate(settings.expiries_per_s, settings.expiries_burst)
+        self._throttle = Throttle(rate, rate_of=scopes.rate_of, now_s=now_s())
+        self._endings: dict[str, Ending] = {}
+        self._by_state: dict[State, dict[str, Ending]] = {
+            "waiting": {},
+            "queued": {},
+            "held": {},
+            "kept": {},
+        }
+        self._suspects = Suspects(catalog)
+        self._successors = Successors(catalog=catalog, now_s=now_s)
+        self._views: dict[str, View] = {}
+        self._holds: dict[str, str] = {}
+        self._turn = 0
+        self._is_review_wanted = False
+        self._is_protecting = False
+        self._reviewed_s = now_s() - _REVIEW_S
+
+    # ---- what the parts say ----
+
+    def propose(self, ending: Ending, now_s: float) -> None:
+        """Has the ending carried out when that may be; one of the same slot stays as far as it came."""
+        if ending.slot in self._endings:
+            return
+        self._endings[ending.slot] = self._by_state["waiting"][ending.slot] = ending
+        ending.due_s = now_s + ending.patience_s / 2
+        if not ending.instance or not self.is_enabled or self._is_confirmed(ending):
+            self._release(ending)
+            return
+        ending.is_counted = True
+        for scope in self._scopes.of(ending.service):
+            scope.add_pending(ending.instance)
+        self._is_review_wanted = True
+
+    def withdraw(self, slot: str) -> None:
+        """Forgets an ending: there is no reason for it any more."""
+        ending = self._endings.get(slot)
+        if ending is not None:
+            self._counters.endings_survived += ending.was_held
+            self._forget(ending)
+
+    def on_answer(self, slot: str, answer: bool | None) -> None:  # noqa: FBT001 - called back with it
+        """Takes notice of what the dialler found for an ending."""
+        ending = self._endings.get(slot)
+        if ending is None or ending.state not in ("held", "kept"):
+            return
+        now_s = self._now_s()
+        if answer is None and ending.vain_dials < _VAIN_DIALS_MAX:
+            ending.vain_dials += 1
+            ending.due_s = now_s + _DIAL_AGAIN_S
+            return
+        ending.vain_dials = 0
+        entry = self._catalog.services.get(ending.instance)
+        if answer and entry is not None and self._successors.has_one(entry.record):
+            self._counters.verifications["replaced"] += 1
+            self._release(ending)
+            return
+        self._counters.verifications["answers" if answer else "closed"] += 1
+        if not answer:
+            self._release(ending)
+            return
+        self._uncount(ending)
+        self._move(ending, "kept")
+        ending.due_s = now_s + max(ending.patience_s, _DIAL_AGAIN_S)
+        self._suspects.tell(ending, told_kept(ending, dialled=self._wall_clock()))
+
+    # ---- what the operator says and asks ----
+
+    def enable(self, *, is_enabled: bool) -> None:
+        """Holds mass losses from now on, or no longer; those held then go, as fast as the rates allow."""
+        if is_enabled == self.is_enabled:
+            return
+        self.is_enabled = is_enabled
+        logger.warning("mass-expiry protection is switched %s by an operator", "on" if is_enabled else "off")
+        if not is_enabled:
+            for ending in list(self._endings.values()):
+                self._release(ending)
+            for scope in self._scopes:
+                scope.phase = "calm"
+            self._holds.clear()
+
+    def protections(self) -> tuple[Protection, ...]:
+        """The scopes that protect, all services together first."""
+        return tuple([self._protection(scope) for scope in self._scopes if scope.phase != "calm"])
+
+    def counts(self) -> dict[str, int]:
+        """How many endings are in each state."""
+        return {state: len(endings) for state, endings in self._by_state.items()}
+
+    # ---- time ----
+
+    def tick(self, now_s: float) -> None:
+        """Judges what waits, and carries out what may be."""
+        self._scopes.tick(now_s)
+        if now_s >= self._next_review_s():
+            self._reviewed_s = now_s
+            self._is_review_wanted = False
+            self._review(now_s)
+        for slot in self._throttle.take(now_s):
+            ending = self._endings[slot]
+            if ending.is_counted:
+                for scope in self._scopes.of(ending.service):
+                    scope.note_went(ending.instance, now_s)
+            self._counters.ending_waits.observe(now_s - ending.queued_s)
+            self._forget(ending)
+            ending.carry_out()
+
+    def next_s(self) -> float | None:
+        """When `tick` has something to do."""
+        take_s = self._throttle.next_s()
+        return min(self._next_review_s(), math.inf if take_s is None else take_s)
+
+    def _next_review_s(self) -> float:
+        if self._is_review_wanted:
+            return self._reviewed_s + _REVIEW_GAP_S
+        if self._is_protecting or len(self._endings) > len(self._by_state["queued"]):
+            return self._reviewed_s + _REVIEW_S
+        return math.inf
+
+    # ---- judging ----
+
+    def _review(self, now_s: float) -> None:
+        self._views.clear()
+        self._look_for_confirmations()
+        for scope in self._scopes:
+            if scope.pending or scope.phase != "calm":
+                self._look_at(scope, now_s)
+        self._is_protecting = any(scope.phase != "calm" for scope in self._scopes)
+        for ending in list(self._by_state["waiting"].values()):
+            has_waited = now_s >= ending.due_s
+            views = [self._view(scope, now_s) for scope in self._scopes.of(ending.service)]
+            verdict = decide_ending(views, has_waited=has_waited, is_graced=ending.is_graced)
+            if verdict is Verdict.HOLD:
+                self._hold(ending, now_s)
+            elif verdict is Verdict.RELEASE:
+                self._queue(ending)
+        for scope in self._scopes:
+            if scope.phase == "verifying":
+                for ending in [each for each in self._held_of(scope) if now_s >= each.due_s]:
+                    self._verify(ending)
+        for ending in list(self._by_state["kept"].values()):
+            if now_s >= ending.due_s:
+                self._verify(ending)
+
+    def _view(self, scope: Scope, now_s: float) -> View:
+        """What the scope says in this review."""
+        view = self._views.get(scope.name)
+        if view is None:
+            view = self._views[scope.name] = self._scopes.view(scope, now_s)
+        return view
+
+    def _look_for_confirmations(self) -> None:
+        slots = [*self._by_state["held"], *self._by_state["kept"], *self._by_state["waiting"]]
+        start = self._turn if self._turn < len(slots) else 0
+        self._turn = start + _CONFIRMATIONS_AT_ONCE
+        for slot in slots[start : self._turn]:
+            ending = self._endings[slot]
+            if self._is_confirmed(ending):
+                self._release(ending)
+
+    def _is_confirmed(self, ending: Ending) -> bool:
+        entry = self._catalog.services.get(ending.instance)
+        if entry is None:
+            return True
+        checks = ((each.record, self._catalog.output(each)) for each in self._catalog.check_entries(entry.record))
+        if not decide_confirmed(checks):
+            return False
+        self._counters.endings_confirmed += 1
+        return True
+
+    def _look_at(self, scope: Scope, now_s: float) -> None:
+        """Has the scope begin or end to protect."""
+        before, view = scope.phase, self._view(scope, now_s)
+        has_held = before == "verifying" and any(self._held_of(scope))
+        scope.phase = decide_phase(before, view, is_time_up=now_s >= scope.until_s, has_held=has_held)
+        if scope.phase == before:
+            return
+        del self._views[scope.name]
+        if before == "calm":
+            self._begin(scope, view.lost, now_s)
+        elif scope.phase == "calm":
+            logger.info("mass-expiry protection of %s is over", told_scope(scope.name))
+            del self._holds[scope.name]
+            for ending in list(self._held_of(scope)):
+                if all(each.phase == "calm" for each in self._scopes.of(ending.service)):
+                    self._grace(ending, now_s)
+
+    def _held_of(self, scope: Scope) -> Iterator[Ending]:
+        return (each for each in self._by_state["held"].values() if scope.name in ("", each.service))
+
+    def _begin(self, scope: Scope, lost: int, now_s: float) -> None:
+        scope.since_s = now_s
+        scope.until_s = now_s + scope.limits.hold_s
+        wall_s = self._wall_clock()
+        self._holds[scope.name] = told_hold(scope, since=wall_s, until=wall_s + scope.limits.hold_s)
+        self._counters.protections += 1
+        logger.warning("%s. %r ends that at once", told_protection(scope, lost=lost, now_s=now_s), _COMMAND)
+        for ending in list(self._by_state["queued"].values()):
+            if ending.is_counted and scope.name in ("", ending.service):
+                self._hold(ending, now_s)
+
+    def _verify(self, ending: Ending) -> None:
+        """Has the instance's port dialled; without an address that could be, it is as good as closed."""
+        entry = self._catalog.services.get(ending.instance)
+        node = self._catalog.nodes.get(entry.record.node.lower()) if entry is not None else None
+        if entry is not None and node is not None and entry.record.port:
+            address = entry.record.address or node.record.address
+            self._dialler.ask(ending.slot, address, entry.record.port)
+        else:
+            self._counters.verifications["no-port"] += 1
+            self._release(ending)
+
+    def _protection(self, scope: Scope) -> Protection:
+        held = {each.instance for each in self._held_of(scope)}
+        return scope.protection(len(held), now_s=self._now_s(), wall_s=self._wall_clock(), command=_COMMAND)
+
+    # ---- from one state to the next ----
+
+    def _move(self, ending: Ending, state: State) -> None:
+        if ending.state == "queued":
+            self._throttle.drop(ending.service, ending.slot)
+        del self._by_state[ending.state][ending.slot]
+        ending.state = state
+        self._by_state[state][ending.slot] = ending
+
+    def _queue(self, ending: Ending) -> None:
+        self._move(ending, "queued")
+        ending.queued_s = self._now_s()
+        self._throttle.put(ending.service, ending.slot)
+
+    def _release(self, ending: Ending) -> None:
+        """Lets go of what is no silent loss, or no longer held."""
+        self._uncount(ending)
+        if ending.state != "queued":
+            self._queue(ending)
+
+    def _hold(self, ending: Ending, now_s: float) -> None:
+        self._counters.endings_held += not ending.was_held
+        ending.was_held = True
+        ending.is_graced = False
+        ending.due_s = now_s
+        self._move(ending, "held")
+        scope = next(each for each in self._scopes.of(ending.service) if each.phase != "calm")
+        self._suspects.tell(ending, told_held(ending, self._holds[scope.name]))
+
+    def _grace(self, ending: Ending, now_s: float) -> None:
+        self._dialler.drop(ending.slot)
+        ending.is_graced = True
+        ending.due_s = now_s + ending.patience_s
+        self._move(ending, "waiting")
+        self._suspects.tell(ending, told_graced(ending, until=self._wall_clock() + ending.patience_s))
+
+    def _uncount(self, ending: Ending) -> None:
+        if ending.is_counted:
+            ending.is_counted = False
+            for scope in self._scopes.of(ending.service):
+                scope.drop_pending(ending.instance)
+
+    def _forget(self, ending: Ending) -> None:
+        self._dialler.drop(ending.slot)
+        if ending.state == "queued":
+            self._throttle.drop(ending.service, ending.slot)
+        del self._by_state[ending.state][ending.slot], self._endings[ending.slot]
+        self._uncount(ending)
+        self._suspects.tell(ending, "")

@@ -1,0 +1,133 @@
+"""Which checks and leases are watched here: what the catalog says of this node, brought to the parts."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from regista.catalog import Catalog
+from regista.health.aliases import Aliases
+from regista.health.decide import fresh_hysteresis
+from regista.health.doubt import target_host
+from regista.health.flapping import fresh_flaps
+from regista.health.kind_rule import KindRule
+from regista.health.listening import ListeningClock
+from regista.health.prober import Prober
+from regista.health.silence import Silence
+from regista.health.statuses import Statuses, WatchedCheck
+from regista.health.verdicts import Verdicts
+from regista.health.withholding import Withholding
+from regista.model import Check, Entry, Manager, Service
+
+_MANAGERS: tuple[Manager, ...] = ("agent", "config")
+
+
+class Watching:
+    """The checks that are run, and the leases that run.
+
+    Args:
+        probes: by the kinds of checks that can be probed.
+
+    Attributes:
+        checks: by key; read only.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalog: Catalog,
+        listening: ListeningClock,
+        kind_rule: KindRule,
+        probes: Container[str],
+        silence: Silence,
+        prober: Prober,
+        withholding: Withholding,
+        verdicts: Verdicts,
+        aliases: Aliases,
+        statuses: Statuses,
+    ) -> None:
+        self.checks: dict[str, WatchedCheck] = {}
+        self._catalog = catalog
+        self._listening = listening
+        self._kind_rule = kind_rule
+        self._probes = probes
+        self._silence = silence
+        self._prober = prober
+        self._withholding = withholding
+        self._verdicts = verdicts
+        self._aliases = aliases
+        self._statuses = statuses
+
+    def take_over(self, node: str) -> None:
+        """Watches what the catalog has of this node."""
+        node_key = node.lower()
+        for check in list(self._catalog.check_indexes.by_node.get(node_key, {}).values()):
+            self.follow(check.record)
+        for service in list(self._catalog.service_indexes.by_node.get(node_key, {}).values()):
+            self.follow(service.record)
+
+    def follow(self, record: Check | Service) -> None:
+        """Takes notice of a check or an instance of this node that has changed, or is gone."""
+        if isinstance(record, Check):
+            self._follow_check(record.key)
+        else:
+            self._follow_service(record.key)
+        self._silence.note(record)
+
+    def _follow_service(self, key: str) -> None:
+        entry = self._catalog.services.get(key)
+        if entry is None or entry.record.manager not in _MANAGERS:
+            self._silence.leases.drop(key)
+        else:
+            self._silence.leases.note(entry, self._silence.hearing.now_s())
+
+    def _follow_check(self, key: str) -> None:
+        entry = self._catalog.checks.get(key)
+        watched = self.checks.get(key)
+        reaper = self._silence.reaper
+        if entry is None or entry.record.definition is None or entry.record.manager not in _MANAGERS:
+            if watched is not None:
+                self._forget(watched)
+                reaper.drop(key)
+            return
+        if watched is None or watched.create_index != entry.create_index:
+            reaper.drop(key)
+        if (
+            watched is None
+            or watched.create_index != entry.create_index
+            or watched.definition != entry.record.definition
+        ):
+            self._watch(entry, watched)
+        reaper.note(entry, self._silence.hearing.now_s())
+
+    def _watch(self, entry: Entry[Check], before: WatchedCheck | None) -> None:
+        """Runs the check as its definition says now; nothing counts that was found under the one before."""
+        if before is not None:
+            self._forget(before)
+        definition = entry.record.definition
+        assert definition is not None
+        watched = WatchedCheck(
+            key=entry.record.key,
+            node=entry.record.node,
+            create_index=entry.create_index,
+            definition=definition,
+            kind=self._kind_rule.kind_to_run(entry.record),
+            hysteresis=fresh_hysteresis(definition),
+            flaps=fresh_flaps(entry.record.status),
+            host=target_host(definition),
+        )
+        self.checks[watched.key] = watched
+        if watched.kind == "ttl":
+            self._silence.heartbeats.add(watched, self._silence.hearing.now_s())
+        elif watched.kind == "alias":
+            self._aliases.add(watched)
+        elif watched.kind in self._probes:
+            self._prober.add(watched, self._listening.now_s())
+
+    def _forget(self, watched: WatchedCheck) -> None:
+        del self.checks[watched.key]
+        self._verdicts.forget(watched)
+        self._withholding.drop(watched.key)
+        self._prober.drop(watched.key)
+        self._silence.heartbeats.drop(watched.key)
+        self._aliases.drop(watched)
+        self._statuses.withdraw(watched.key)

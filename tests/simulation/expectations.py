@@ -1,0 +1,173 @@
+"""What is true must be shown in time. A look at the moment that the bound runs out, for each thing that becomes true."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tests.simulation import bounds
+from tests.simulation.ledgers import Ledgers
+from tests.simulation.processes import Process
+from tests.simulation.protections import Protections
+from tests.simulation.world import World
+
+_LOOK_AGAIN_S = 0.5
+"""What is not right at once may be on its way to the disk; it has so long."""
+
+Bound = Callable[[Process], float]
+Finding = Callable[[Process], str]
+"""What is wrong with a program's place in the answers; "" if nothing is."""
+
+
+class Expectations:
+    """Set up by every change of a program; those whose reason has gone are forgotten when they come up."""
+
+    def __init__(self, world: World, ledgers: Ledgers, protections: Protections) -> None:
+        self._world = world
+        self._ledgers = ledgers
+        self._protections = protections
+        self._abstentions = 0
+        self._abstained_s = -1.0
+
+    # ---- what is true ----
+
+    def on_change(self, process: Process) -> None:
+        now_s, ledger = self._world.now_s, self._ledgers.of(process)
+        if process.speaks:
+            ledger.silent_since_s = None
+        elif ledger.silent_since_s is None:
+            ledger.silent_since_s = now_s
+            self._expect_silence(process, now_s)
+        if process.is_probed and process.answers:
+            ledger.failing_since_s = None
+        elif process.is_probed and ledger.failing_since_s is None:
+            ledger.failing_since_s = now_s
+            self._expect_failure(process, now_s)
+        if not (process.is_well and process.is_wanted):
+            ledger.well_since_s, ledger.ill_s = None, now_s
+        elif ledger.well_since_s is None:
+            ledger.well_since_s, ledger.ill_s = now_s, now_s
+            self._expect(process, now_s, lambda: ledger.well_since_s == now_s, self._back_s, self._is_in, "is well")
+
+    def _expect_silence(self, process: Process, since_s: float) -> None:
+        ledger = self._ledgers.of(process)
+        if process.ttl_s > 0:
+            still = lambda: ledger.silent_since_s == since_s  # noqa: E731 - one line says it
+            self._expect(process, since_s, still, self._silence_out_s, self._is_out, "is silent")
+            if process.is_reaped:
+                self._expect(process, since_s, still, self._reaped_s, self._is_gone, "is silent")
+
+    def _expect_failure(self, process: Process, since_s: float) -> None:
+        ledger = self._ledgers.of(process)
+        still = lambda: ledger.failing_since_s == since_s  # noqa: E731 - one line says it
+        self._expect(process, since_s, still, self._probe_out_s, self._is_out, "fails")
+        if process.is_reaped:
+            self._expect(process, since_s, still, self._reaped_s, self._is_gone, "fails")
+
+    # ---- bounds with what the agent's caution adds ----
+
+    def _probe_out_s(self, process: Process) -> float:
+        assert process.definition is not None
+        return bounds.probe_out_s(process.definition) + self._abstained_for_s(process)
+
+    def _silence_out_s(self, process: Process) -> float:
+        return bounds.silence_out_s(process) + self._company_s(process)
+
+    def _reaped_s(self, process: Process) -> float:
+        return bounds.reaped_s(process) + self._abstained_for_s(process) + self._company_s(process)
+
+    def _company_s(self, process: Process) -> float:
+        """What it adds that others were lost within the window, or shortly before or after; nothing if alone."""
+        settings, now_s = self._world.settings, self._world.now_s
+        if settings.protection_share >= 1:
+            return self._lost_count(now_s - bounds.patience_s(process)) / 5
+        lost_count = self._lost_count(now_s - settings.protection_window_s - 2 * bounds.patience_s(process))
+        return bounds.company_s(process, lost_count) if lost_count > 1 else 0.0
+
+    def _lost_count(self, since_s: float) -> int:
+        return sum(each.well_since_s is None or each.ill_s > since_s for each in self._ledgers.all())
+
+    def _back_s(self, process: Process) -> float:
+        seconds = bounds.back_s(process)
+        if process.is_probed and self._world.settings.flap_damping:
+            is_flapping = process.check_key in self._world.catalog.marks.of("flapping")
+            seconds += bounds.damping_s(process, is_flapping=is_flapping)
+        return seconds
+
+    def _abstained_for_s(self, process: Process) -> float:
+        """What is withheld because the agent doubts its network; nothing, unless it has lately."""
+        scheduler, settings = self._world.scheduler, self._world.settings
+        count = scheduler.counters.abstentions
+        if count != self._abstentions:
+            self._abstentions, self._abstained_s = count, self._world.now_s
+        since_s = self._ledgers.of(process).failing_since_s
+        if self._abstained_s < 0 or since_s is None or not process.is_probed:
+            return 0.0
+        is_recent = scheduler.abstention or self._abstained_s >= since_s - settings.abstain_s
+        return bounds.abstention_s(process, settings.abstain_s) if is_recent else 0.0
+
+    # ---- looking ----
+
+    def _expect(
+        self,
+        process: Process,
+        since_s: float,
+        still: Callable[[], bool],
+        bound_s: Bound,
+        find: Finding,
+        what: str,
+    ) -> None:
+        """Looks once the time is up, if the reason is `still` there."""
+        world = self._world
+
+        def look(*, is_again: bool = False) -> None:
+            if not still() or not (problem := find(process)):
+                return
+            late_by_s = self._late_by_s(process, self._begin_s(process, since_s, find), bound_s(process))
+            if late_by_s < 0 or not world.disturbances.is_calm() or self._is_spared(process, find):
+                world.agenda.after(max(-late_by_s, 1.0), look)
+            elif not is_again:
+                world.agenda.after(_LOOK_AGAIN_S, lambda: look(is_again=True))
+            else:
+                told = f"{process.id} ({process.kind}) {what} since {since_s:.3f}s, and {problem}"
+                bound = f"the bound is {bound_s(process):.2f}s"
+                world.fail(f"{told}; {bound}", process.id, "agent:", "store:")
+
+        world.agenda.after(bound_s(process), look)
+
+    def _begin_s(self, process: Process, since_s: float, find: Finding) -> float:
+        """From when the time counts: a newer word, or life, or agent begins it anew."""
+        ledger = self._ledgers.of(process)
+        begin_s = max(since_s, self._world.disturbances.up_since_s)
+        if ledger.silent_since_s is not None and find != self._is_in:
+            begin_s = max(begin_s, ledger.heard_s)
+        if find == self._is_in:
+            # A renewal that comes while the end is on its way to the disk is too late; the next one finds out.
+            return max(begin_s, ledger.removed_s, ledger.flapping_s)
+        return max(begin_s, ledger.registered_s) if find == self._is_gone else begin_s
+
+    def _late_by_s(self, process: Process, begin_s: float, bound_s: float) -> float:
+        """How long the bound has run out, less what the agent was disturbed; negative while it has not."""
+        count, disturbed_s = self._world.disturbances.within(begin_s, self._world.now_s)
+        late_by_s = self._world.now_s - begin_s - bound_s - disturbed_s - count * bounds.disturbance_s(process)
+        if process.ttl_s > 0 or process.is_reaped:
+            count, protected_s = self._protections.within(process, begin_s)
+            late_by_s -= protected_s + count * bounds.protection_s(process)
+        return late_by_s
+
+    def _is_spared(self, process: Process, find: Finding) -> bool:
+        """Whether it is protected just now, or was, and its port answers since."""
+        if find == self._is_in:
+            return False
+        ledger = self._ledgers.of(process)
+        ill_since_s = max(ledger.silent_since_s or 0.0, ledger.failing_since_s or 0.0)
+        is_kept = process.is_alive and not process.is_cut_off and ledger.found_open_s > ill_since_s
+        return self._protections.is_on(process) or is_kept
+
+    def _is_out(self, process: Process) -> str:
+        return "it is in the passing answer" if process.id in self._world.passing(process.service) else ""
+
+    def _is_in(self, process: Process) -> str:
+        return "" if process.id in self._world.passing(process.service) else "it is not in the passing answer"
+
+    def _is_gone(self, process: Process) -> str:
+        return "it is registered" if process.key in self._world.catalog.services else ""
