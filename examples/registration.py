@@ -5,7 +5,8 @@ its name and a function that answers requests; everything else is here:
 
 - it registers with an HTTP check of its own `/health`, again and again until the agent answers;
 - it renews the registration every second, and registers anew where the agent has forgotten it;
-- it deregisters on SIGTERM and SIGINT before it stops answering;
+- on SIGTERM and SIGINT it drains: it is given to nobody any more, waits until those who follow the service have
+  heard of it, answers what has come till then, and deregisters;
 - `PUT /fail` makes `/health` answer 503, and `PUT /recover` makes it well again.
 """
 
@@ -16,6 +17,7 @@ import dataclasses
 import json
 import os
 import random
+import select
 import signal
 import threading
 import urllib.error
@@ -28,6 +30,9 @@ from urllib.parse import quote
 VERSION = "1.0.0"
 RENEW_S = 1.0
 TIMEOUT_S = 5.0
+DRAIN_S = 60
+"""If this program dies while it drains, the agent deregisters it after so long."""
+DRAIN_WAIT_S = 10
 
 
 class NoInstance(Exception):
@@ -54,10 +59,10 @@ class Reply:
 NOT_FOUND = Reply(404, {"error": "not found"})
 
 
-def send(method: str, url: str, body: Any = None) -> Any:
+def send(method: str, url: str, body: Any = None, *, timeout_s: float = TIMEOUT_S) -> Any:
     """The JSON that the other side answers with; None for an empty answer."""
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=TIMEOUT_S) as response:
+    with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=timeout_s) as response:
         content = response.read()
     return json.loads(content) if content else None
 
@@ -81,6 +86,12 @@ class Registry:
                 return False
             raise
         return True
+
+    def drain(self, service_id: str) -> list[str]:
+        """Has the instance given to nobody; returns once its callers know, with those who may not."""
+        url = f"{self._api}/agent/service/drain/{quote(service_id, safe='')}?for={DRAIN_S}s&wait={DRAIN_WAIT_S}s"
+        answer = send("PUT", url, timeout_s=DRAIN_WAIT_S + TIMEOUT_S)
+        return [f"{laggard['UserAgent']} at {laggard['Address']}" for laggard in answer["Laggards"]]
 
     def deregister(self, service_id: str) -> None:
         """Makes an end of the instance."""
@@ -119,7 +130,7 @@ class _Instance:
         self.is_failing = False
 
     def stay_registered(self) -> None:
-        """Registers, looks every second whether that is still so, and deregisters once `ending` is set."""
+        """Registers, looks every second whether that is still so, and drains once `ending` is set."""
         is_registered = False
         while not self.ending.is_set():
             try:
@@ -133,10 +144,32 @@ class _Instance:
                 print(f"{self._registration['ID']}: the agent does not answer ({error}); trying again", flush=True)
             self.ending.wait(RENEW_S)
         try:
+            laggards = self._registry.drain(self._registration["ID"])
+            told = f"; these may still call: {', '.join(laggards)}" if laggards else ""
+            print(f"{self._registration['ID']}: drained{told}", flush=True)
+        except OSError as error:
+            print(f"{self._registration['ID']}: could not drain: {error}", flush=True)
+
+    def deregister(self) -> None:
+        """Ends the registration; without it, the drain would end it later."""
+        try:
             self._registry.deregister(self._registration["ID"])
             print(f"{self._registration['ID']}: deregistered", flush=True)
         except OSError as error:
             print(f"{self._registration['ID']}: could not deregister: {error}", flush=True)
+
+
+class _Server(ThreadingHTTPServer):
+    """A server that ends without breaking off what it has been asked."""
+
+    daemon_threads = False
+
+    def finish(self) -> None:
+        """Answers all that has arrived, and takes no more."""
+        self.shutdown()
+        while select.select([self], [], [], 0)[0]:
+            self.handle_request()
+        self.server_close()  # waits for the answers under way
 
 
 def serve(name: str, make_answer: Callable[[Registry, str], Callable[[Request], Reply]]) -> None:
@@ -153,7 +186,7 @@ def serve(name: str, make_answer: Callable[[Registry, str], Callable[[Request], 
     parser.add_argument("--id", default="", help="the instance's id; default: the name and the port")
     options = parser.parse_args()
 
-    server = ThreadingHTTPServer(("127.0.0.1", options.port), BaseHTTPRequestHandler)
+    server = _Server(("127.0.0.1", options.port), BaseHTTPRequestHandler)
     port = server.server_address[1]
     service_id = options.id or f"{name}-{port}"
     registry = Registry(options.agent)
@@ -176,13 +209,14 @@ def serve(name: str, make_answer: Callable[[Registry, str], Callable[[Request], 
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: instance.ending.set())
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     keeping = threading.Thread(target=instance.stay_registered)
     keeping.start()
     print(f"{service_id}: answering on http://127.0.0.1:{port}", flush=True)
-    # Deregistered first, so that nobody is sent here any more when it stops answering.
+    # Drained first, so that nobody is sent here any more when it stops answering.
     keeping.join()
-    server.shutdown()
+    server.finish()
+    instance.deregister()
 
 
 def _handler(instance: _Instance, answer: Callable[[Request], Reply]) -> type[BaseHTTPRequestHandler]:
@@ -202,6 +236,8 @@ def _handler(instance: _Instance, answer: Callable[[Request], Reply]) -> type[Ba
                 return answer(request)
 
     class Handler(BaseHTTPRequestHandler):
+        timeout = TIMEOUT_S  # who connects and says nothing must not hold up the end
+
         def handle_one(self) -> None:
             try:
                 content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
