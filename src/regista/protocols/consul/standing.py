@@ -1,0 +1,122 @@
+"""`X-Regista-Answer`: how far an answer about health can be relied on.
+
+    fresh              the replica has all that is in the log
+    stale; age=12      for 12 seconds nothing could be written, so what changed since then is not in the answer
+    empty-confirmed    nothing is found, and the agent knows that there is nothing
+    unknown; settles=73  nothing is found, but the agent began with an empty store and may know it in 73 seconds
+
+`fresh` also says that the answer is not empty; an empty one of an agent that can't write is `stale`. It is told
+for each response, not kept with the answer: it changes with time and the store, and wakes nobody.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Callable
+from typing import Protocol
+
+from regista.catalog import Catalog
+from regista.protocols.consul.labels import DEGRADED, DEGRADED_REASONS
+from regista.protocols.http import Headers
+
+ANSWER = "X-Regista-Answer"
+
+STANDINGS = ("fresh", "stale", "empty-confirmed", "unknown")
+"""The words above."""
+
+FRESH: Headers = ((ANSWER, "fresh"),)
+EMPTY: Headers = ((ANSWER, "empty-confirmed"),)
+
+
+class Standing(Protocol):
+    """Who tells how far answers can be relied on."""
+
+    def label(self, topic: str, *, is_empty: bool, headers: Headers = ()) -> Headers:
+        """The header for an answer of now.
+
+        Args:
+            topic: of what was asked for; "" where that has no name, as the list of all critical checks.
+            headers: those that belong to the answer itself.
+        """
+
+
+class PresentStanding:
+    """That of answers about the present.
+
+    Args:
+        stale_s: for how long nothing could be written; None while all is well.
+        settling_s: how long from now others get to register again with an agent that began with an empty store; 0
+            for one that has its store.
+
+    Attributes:
+        given: answers by what they said, see `STANDINGS`.
+        degraded: answers that held others than were asked for, see `DEGRADED_REASONS`.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        stale_s: Callable[[], float | None],
+        *,
+        settling_s: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self.given: collections.Counter[str] = collections.Counter()
+        self.degraded: collections.Counter[str] = collections.Counter()
+        self._catalog = catalog
+        self._stale_s = stale_s
+        self._settled_at_s = clock() + settling_s if settling_s else None
+        self._clock = clock
+
+    def label(self, topic: str, *, is_empty: bool, headers: Headers = ()) -> Headers:
+        """See `Standing.label`; it is counted too. In good times that costs a call and a few comparisons."""
+        if headers:
+            self._note_degraded(headers)
+        label = self._label(topic, is_empty=is_empty)
+        self.given[label[0][1].partition(";")[0]] += 1
+        return label
+
+    def _note_degraded(self, headers: Headers) -> None:
+        for name, value in headers:
+            if name == DEGRADED:
+                for reason in DEGRADED_REASONS:
+                    # Items are parted by commas, and what callers name in them is quoted.
+                    self.degraded[reason] += any(item.startswith(reason) for item in value.split(", "))
+
+    def _label(self, topic: str, *, is_empty: bool) -> Headers:
+        stale_s = self._stale_s()
+        if stale_s is None and not is_empty:
+            return FRESH
+        if is_empty and self._settled_at_s is not None:
+            left_s = self._settled_at_s - self._clock()
+            if left_s <= 0:
+                self._settled_at_s = None
+            elif not self._is_known_to_be_gone(topic):
+                return ((ANSWER, f"unknown; settles={int(left_s) + 1}"),)
+        if stale_s is not None:
+            return ((ANSWER, f"stale; age={int(stale_s)}"),)
+        return EMPTY
+
+    def _is_known_to_be_gone(self, topic: str) -> bool:
+        """Whether something was registered since the start, and all of it is gone again.
+
+        What is there, but not in this answer for its health or its tags, may be joined by others yet.
+        """
+        if not topic:
+            return False
+        catalog = self._catalog
+        return catalog.topics.touched_index((topic,)) > 0 and not catalog.has_topic(topic)
+
+
+class PastStanding:
+    """That of answers about the past, which say nothing of the present."""
+
+    def label(
+        self,
+        topic: str,  # noqa: ARG002 - a standing's signature
+        *,
+        is_empty: bool,  # noqa: ARG002 - as above
+        headers: Headers = (),  # noqa: ARG002 - as above
+    ) -> Headers:
+        """No header."""
+        return ()
