@@ -26,8 +26,9 @@ from typing import Protocol
 
 from regista.model import Batch, Snapshot, Transaction
 from regista.store.sqlite import SqliteStore, StoreSettings
+from regista.store.tail import LogTail
 
-__all__ = ["BatchListener", "SqliteStore", "Store", "StoreSettings"]
+__all__ = ["BatchListener", "LogTail", "SqliteStore", "Store", "StoreSettings"]
 
 BatchListener = Callable[[Batch], None]
 
@@ -80,6 +81,13 @@ class Store(Protocol):
         """An index such that every write acknowledged anywhere before the call is at or below it.
 
         Returns after `on_batch` was called up to that index, so a read that follows is linearizable.
+        """
+
+    async def prove(self) -> None:
+        """Returns after something was written as durably as a commit that leaves no trace: no index, no batch.
+
+        Raises:
+            StoreUnavailable: it can't be written just now.
         """
 
     async def close(self) -> None:
