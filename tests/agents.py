@@ -105,7 +105,7 @@ class Agent:
     """An agent of its own process; `start` it, or use `running_agent`.
 
     Attributes:
-        http: `host:port` of this life of it.
+        http, dns: `host:port` of this life of it; "" for a listener that is off.
         pid: of this life of it.
         data_dir: None for one that keeps everything in memory.
     """
@@ -117,7 +117,7 @@ class Agent:
         self.config_file = self.folder / "agent.json"
         self.ready_file = self.folder / "ready"
         self.log_file = self.folder / "log"
-        self.http = ""
+        self.http = self.dns = ""
         self.pid = 0
         self._arguments = tuple(arguments)
         self._process = None
@@ -151,7 +151,7 @@ class Agent:
             assert time.monotonic() < end_s, f"the agent is not ready after {START_S_MAX} s:\n{self.log()}"
             time.sleep(0.005)
         ready = json.loads(self.ready_file.read_text())
-        self.http, self.pid = ready["http"], ready["pid"]
+        self.http, self.dns, self.pid = ready.get("http", ""), ready.get("dns", ""), ready["pid"]
         return self
 
     def kill(self):

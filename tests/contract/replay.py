@@ -11,7 +11,7 @@ Keys and headers that the recording has not are free. Ids, indexes, times and ha
 a content hash, must moreover be the same again wherever the recording had the same again.
 
 The words of a step: `label` names it; `${label:headers.NAME}` and `${label:json.PATH}` in later requests take from its
-answer; `ignore` lists patterns of paths that are not compared; `unordered` compares lists of objects as sets; `poll_s`
+answer; `dns` asks that question and compares with `answer`, `counted` its number of records; `ignore` lists patterns of paths that are not compared; `unordered` compares lists of objects as sets; `poll_s`
 repeats until it matches; `after_s` waits before; `start` runs it beside the following steps until the step with the
 same `join`; `wait_s` and `blocks` (`none`, `until-change`, `whole-wait`) say how long it must take.
 """
@@ -24,6 +24,12 @@ import http.client
 import json
 import re
 import time
+
+import dns.flags
+import dns.message
+import dns.query
+import dns.rcode
+import dns.rdatatype
 
 HEADERS_CLIENTS_READ = ("content-type", "location", "x-cache", "x-consul-contenthash", "x-consul-index")
 HEADERS_OF_MINOR_USE = (
@@ -288,14 +294,47 @@ def _decoded_body(raw, content_type):
         return "base64", base64.b64encode(raw).decode()
 
 
+def ask_dns(address, asked):
+    """The answer to one recorded question, in the recordings' form: sections sorted, serials 0."""
+    host, _, port = address.rpartition(":")
+    message = dns.message.make_query(asked["name"], asked["type"])
+    if asked.get("edns"):
+        message.use_edns(0, payload=asked["edns"])
+    send = dns.query.tcp if asked.get("tcp") else dns.query.udp
+    found = send(message, host, port=int(port), timeout=5)
+    return {
+        "rcode": dns.rcode.to_text(found.rcode()),
+        "flags": sorted({"AA", "TC", "RA"} & set(dns.flags.to_text(found.flags).split())),
+        "answer": _section(found.answer),
+        "authority": _section(found.authority),
+        "additional": _section(found.additional),
+    }
+
+
+def _section(rrsets):
+    return sorted(
+        [rrset.name.to_text(), rrset.ttl, dns.rdatatype.to_text(rrset.rdtype), _data_text(rrset.rdtype, data)]
+        for rrset in rrsets
+        for data in rrset
+    )
+
+
+def _data_text(rdtype, data):
+    words = data.to_text().split(" ")
+    if rdtype == dns.rdatatype.SOA:
+        words[2] = "0"  # a clock
+    return " ".join(words)
+
+
 # ---- replaying ----
 
 
 class Replay:
-    """One scenario against one agent at `address`."""
+    """One scenario against one agent at `address`, and `dns` for its questions over DNS."""
 
-    def __init__(self, address):
+    def __init__(self, address, dns=""):
         self._address = address
+        self._dns = dns
         self._bindings = Bindings()
         self._answers = {}
         self._running = {}
@@ -312,6 +351,9 @@ class Replay:
     def _run_step(self, step, number, threads):
         time.sleep(step.get("after_s", 0))
         name = step.get("label") or (f"join {step['join']}" if "join" in step else number)
+        if "dns" in step:
+            asked = step["dns"]
+            return Outcome(number, f"{asked['type']} {asked['name']}", tuple(self._poll_dns(step)))
         try:
             if "join" in step:
                 started, future = self._running.pop(step["join"])
@@ -341,6 +383,17 @@ class Replay:
                 return live, found
             # An answer that is not yet the recorded one must not bind ids.
             self._bindings = before
+            time.sleep(0.05)
+
+    def _poll_dns(self, step):
+        end_s = time.monotonic() + step.get("poll_s", 0)
+        while True:
+            live = ask_dns(self._dns, step["dns"])
+            found = list(_Walk(self._bindings, step.get("ignore", ()), False).compare(step["answer"], live, "dns"))
+            if "counted" in step and len(live["answer"]) != step["counted"]:
+                found.append(Difference(True, f"{step['counted']} answers became {len(live['answer'])}"))
+            if not found or time.monotonic() >= end_s:
+                return found
             time.sleep(0.05)
 
     def _judge(self, step, live):

@@ -11,7 +11,10 @@ HERE = Path(__file__).parent
 SCENARIOS = sorted((HERE / "recorded").glob("*.json"))
 DEPARTURES = json.loads((HERE / "departures.json").read_text())
 
-CACHES = {"cached": {}, "uncached": {"http": {"answers_bytes_max": 0}}}
+CACHES = {
+    "cached": {},
+    "uncached": {"http": {"answers_bytes_max": 0}, "dns_config": {"cache_entries_max": 0}},
+}
 
 
 @pytest.mark.parametrize("cache", CACHES)
@@ -20,7 +23,7 @@ def test_the_agent_answers_as_consul_did(path, cache, tmp_path):
     """Each step is answered as recorded, with and without kept answers, but where departures.json says why not."""
     scenario = json.loads(path.read_text())
     with running_agent(tmp_path, config=CACHES[cache] | scenario["config"]) as agent:
-        outcomes = Replay(agent.http).run(scenario)
+        outcomes = Replay(agent.http, agent.dns).run(scenario)
     assert outcomes
     problems = []
     for outcome in outcomes:

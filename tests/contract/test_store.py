@@ -36,7 +36,7 @@ from regista.model import (
     Transaction,
     caused_by,
 )
-from regista.store import SqliteStore, Store, StoreSettings
+from regista.store import LogServer, RemoteStore, SqliteStore, Store, StoreSettings, unix_connection
 
 SMALL = StoreSettings(log_bytes_min=64 * 1024, log_bytes_max=64 * 1024)
 
@@ -95,10 +95,88 @@ class SqliteKind:
             await holding
 
 
-@pytest.fixture(params=["sqlite on disk", "sqlite in memory"])
+class Held:
+    """A replica in its plainest form, and nothing beside the log."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.index = snapshot.index
+        self._held = {(entry.record.kind, entry.record.key): entry for entry in snapshot.entries}
+
+    def apply(self, batch: Batch) -> None:
+        for change in batch.changes:
+            key = (change.record.kind, change.record.key)
+            before = self._held.pop(key, None)
+            if isinstance(change, Put):
+                created = before.create_index if before else batch.index
+                self._held[key] = Entry(change.record, created, batch.index)
+        self.index = batch.index
+
+    def entries(self) -> list[Entry[Record]]:
+        return list(self._held.values())
+
+    def names(self) -> Sequence[tuple[str, str]]:
+        return ()
+
+    def text(self, _name: tuple[str, str]) -> str:
+        return ""
+
+
+@dataclasses.dataclass
+class RemoteKind(SqliteKind):
+    """A store whose log is served over a Unix socket by one in memory."""
+
+    _log: SqliteStore | None = None
+
+    @contextlib.asynccontextmanager
+    async def opened(
+        self,
+        settings: StoreSettings = StoreSettings(),  # noqa: B008 - frozen
+    ) -> AsyncIterator[tuple[RemoteStore, Witness, Snapshot]]:
+        """An open store that follows another, both closed at the end."""
+        log = self._log = SqliteStore(None, settings, wall_clock=self.wall_clock)
+        batches: list[Batch] = []
+        held = Held(await log.open(batches.append))
+        server = LogServer(log, held, held)
+
+        def on_batch(batch: Batch) -> None:
+            held.apply(batch)
+            server.push(batch)
+
+        log._on_batch = on_batch
+        with tempfile.TemporaryDirectory() as directory:
+            path = Path(directory) / "log"
+            listening = await asyncio.get_running_loop().create_unix_server(server, str(path))
+            store, witness = RemoteStore(unix_connection(path), name="a test"), Witness()
+            snapshot = await store.open(witness.on_batch)
+            witness.index = snapshot.index
+            try:
+                yield store, witness, snapshot
+            finally:
+                await store.close()
+                server.close()
+                listening.close()
+                await log.close()
+
+    @contextlib.asynccontextmanager
+    async def stalled(self, store: Store) -> AsyncIterator[None]:
+        """Nothing is written by the log that is followed."""
+        assert self._log is not None
+        async with super().stalled(self._log):
+            yield
+
+
+KINDS = {
+    "sqlite on disk": SqliteKind,
+    "sqlite in memory": lambda _: SqliteKind(None),
+    "remote": lambda _: RemoteKind(None),
+}
+"""Each kind of store by its name. A new store is one more line here."""
+
+
+@pytest.fixture(params=KINDS)
 def kind(request, tmp_path):
-    """Each kind of store in turn. A new store is one more line here."""
-    return SqliteKind(tmp_path if request.param == "sqlite on disk" else None)
+    """Each kind of store in turn."""
+    return KINDS[request.param](tmp_path)
 
 
 @pytest.fixture(params=["sqlite on disk"])
@@ -658,9 +736,21 @@ async def test_put_delete_put_in_one_group_is_a_new_record(durable_kind):
         assert indexes == {"new": (2, 2), "old": (4, 5), "kept": (1, 6)}
 
 
+async def test_a_proof_leaves_no_trace(kind):
+    """To try whether it can be written takes no index and no batch, and what is committed around it stays."""
+    async with kind.opened() as (store, witness, _):
+        await store.prove()
+        await store.commit(put(node("a")))
+        await store.prove()
+        assert await store.barrier() == 1
+        assert [batch.index for batch in await store.changes(0)] == [1]
+        assert [batch.index for batch in witness.batches] == [1]
+        assert await store.commit(put(node("b"))) == 2
+
+
 def test_a_store_has_every_method_of_the_protocol():
     """Each store offers what the protocol names."""
-    for name in ("open", "commit", "changes", "barrier", "close"):
+    for name in ("open", "commit", "changes", "barrier", "prove", "close"):
         assert asyncio.iscoroutinefunction(getattr(SqliteStore, name))
         assert getattr(SqliteStore, name).__doc__
         assert getattr(Store, name).__doc__

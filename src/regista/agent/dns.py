@@ -1,0 +1,150 @@
+"""The DNS server of an agent, from its configuration."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Mapping
+from typing import cast, get_args
+
+from regista.agent.config import AgentConfig
+from regista.agent.log import Log
+from regista.agent.metric_shapes import counter, counters, gauge
+from regista.model import ConfigError, parse_duration_s
+from regista.protocols.consul import Metric
+from regista.protocols.dns import (
+    Answerer,
+    DnsServer,
+    Names,
+    NamespaceMeaning,
+    Resolver,
+    SoaSettings,
+    UpstreamRecursors,
+    Zone,
+    read_domain,
+    read_recursors,
+)
+
+_STRATEGIES = ("sequential", "random")
+
+
+def make_dns(
+    log: Log,
+    config: AgentConfig,
+    *,
+    clock: Callable[[], float],
+    wall_clock: Callable[[], float],
+    rng: random.Random,
+) -> DnsServer:
+    """The server, which has no address yet.
+
+    Raises:
+        ConfigError: something in the configuration can't be used.
+    """
+    settings = config.dns_config
+    domain = read_domain(config.domain, key="domain")
+    others = (read_domain(config.alt_domain, key="alt_domain"),) if config.alt_domain else ()
+    zone = Zone(
+        domain=tuple(label.encode() for label in domain),
+        datacenter=config.datacenter,
+        node_name=config.node_name,
+        soa=SoaSettings(*config.dns_soa),
+        node_ttl_s=int(settings.node_ttl_s),
+        service_ttls_s=_read_ttls(config.dns_service_ttls),
+    )
+    names = Names(
+        domains=(domain, *others),
+        datacenter=config.datacenter,
+        suffixes=_read_suffixes(config.dns_service_suffixes),
+    )
+    if settings.recursor_strategy not in _STRATEGIES:
+        raise ConfigError(
+            f'dns_config.recursor_strategy: "{settings.recursor_strategy}" is none of {", ".join(_STRATEGIES)}'
+        )
+    recursors = UpstreamRecursors(
+        read_recursors(config.recursors),
+        timeout_s=settings.recursor_timeout_s,
+        is_random=settings.recursor_strategy == "random",
+        under_way_max=settings.recursions_max,
+        rng=rng,
+    )
+    answerer = Answerer(
+        log.catalog,
+        zone,
+        settings,
+        threshold_default=config.degrading.panic_threshold_percent,
+        is_unknown=log.standing.is_unknown,
+        shuffle=rng.shuffle,
+        wall_clock=wall_clock,
+    )
+    resolver = Resolver(answerer, names, log.catalog.topics, recursors, settings, rng=rng, clock=clock)
+    return DnsServer(resolver, recursors, settings, clock=clock)
+
+
+def bind_dns(dns: DnsServer, config: AgentConfig) -> str:
+    """Takes the addresses; the first one, "" where DNS is off.
+
+    Raises:
+        ConfigError: one can't be had.
+    """
+    found = ""
+    for address in config.client_addresses if config.dns_port >= 0 else ():
+        try:
+            bound = dns.bind(address, config.dns_port)
+        except OSError as error:
+            raise ConfigError(
+                f"DNS can't listen on {address}:{config.dns_port}: {error.strerror or error}. Stop what uses it, "
+                "or give another --dns-port (0 for a free one, -1 for none) or --client."
+            ) from error
+        found = found or bound
+    return found
+
+
+def read_dns_metrics(dns: DnsServer) -> Iterable[Metric]:
+    """What the server has counted."""
+    found = dns.counters()
+    answers = tuple(
+        ({"type": qtype, "rcode": rcode, "transport": transport}, float(count))
+        for (qtype, rcode, transport), count in sorted(found.answers.items())
+    )
+    text = "Answers over DNS, by type of question, response code and transport."
+    yield Metric("dns_answers", text, answers, is_counter=True)
+    text = "Answers over DNS that list instances, by service; those beyond a thousand together."
+    yield counters("dns_service_answers", text, "service", found.services)
+    yield counter("dns_ready_hits", "Questions whose answer was ready.", found.hits)
+    yield counter("dns_ready_misses", "Questions whose answer was not ready.", found.misses)
+    yield gauge("dns_ready_entries", "Answers that are kept ready.", dns.ready_count)
+    yield counter("dns_truncated", "Answers that were cut because they would not fit.", found.truncated)
+    text = "Questions over the rate of their source, by what became of them."
+    yield counters("dns_limited", text, "outcome", found.limited, ("slipped", "dropped"))
+    text = "Questions that were given to recursors, by outcome."
+    yield counters("dns_recursions", text, "outcome", found.recursions, ("answered", "failed", "refused"))
+    yield counter("dns_recursor_errors", "Failures of single recursors.", found.recursor_errors)
+    yield counter("dns_malformed", "Packets that are no question.", found.malformed)
+    yield gauge("dns_connections", "Open connections of DNS over TCP.", dns.connection_count)
+    yield counter("dns_connections_refused", "Connections over TCP beyond the limit.", found.tcp_refused)
+
+
+def _read_ttls(texts: Mapping[str, str]) -> dict[str, int]:
+    ttls_s = {}
+    for service, text in texts.items():
+        try:
+            ttls_s[service.lower()] = int(parse_duration_s(text))
+        except ValueError as error:
+            raise ConfigError(
+                f'dns_config.service_ttl.{service}: "{text}" is no duration; write it as 10s, 1m30s or 500ms'
+            ) from error
+    return ttls_s
+
+
+def _read_suffixes(texts: Mapping[str, str]) -> dict[tuple[str, ...], NamespaceMeaning]:
+    known = get_args(NamespaceMeaning)
+    suffixes = {}
+    for suffix, meaning in texts.items():
+        if meaning not in known:
+            raise ConfigError(
+                f'dns_config.service_suffixes.{suffix}: "{meaning}" is none of {", ".join(known)}; that '
+                "is what the label before the suffix can mean"
+            )
+        domain = read_domain(suffix, key="dns_config.service_suffixes")
+        suffixes[domain] = cast("NamespaceMeaning", meaning)
+    return suffixes

@@ -1,0 +1,30 @@
+"""The DNS door: services and nodes as names.
+
+`names` says what a name means, `answers` what there is to say to it, `wire` puts that into bytes, `resolver` keeps
+ready answers, and `server` has the sockets. Knows HTTP as little as the HTTP doors know DNS.
+"""
+
+from regista.protocols.dns.answers import Answerer, Found
+from regista.protocols.dns.counters import DnsCounters
+from regista.protocols.dns.names import Names, NamespaceMeaning, read_domain
+from regista.protocols.dns.recursors import UpstreamRecursors, read_recursors
+from regista.protocols.dns.resolver import Resolver
+from regista.protocols.dns.server import DnsServer
+from regista.protocols.dns.settings import DnsSettings
+from regista.protocols.dns.zone import SoaSettings, Zone
+
+__all__ = [
+    "Answerer",
+    "DnsCounters",
+    "DnsServer",
+    "DnsSettings",
+    "Found",
+    "Names",
+    "NamespaceMeaning",
+    "Resolver",
+    "SoaSettings",
+    "UpstreamRecursors",
+    "Zone",
+    "read_domain",
+    "read_recursors",
+]

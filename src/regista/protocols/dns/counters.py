@@ -1,0 +1,63 @@
+"""What the DNS server counts; the metrics read it."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+
+import dns.rcode
+import dns.rdatatype
+
+_TYPES = ("A", "AAAA", "ANY", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
+_OTHER = "other"
+_SERVICES_MAX = 1000
+"""Of so many services it is counted how often they are asked for; the others are counted together."""
+
+
+@dataclasses.dataclass(slots=True)
+class DnsCounters:
+    """Counts since the start; they only grow.
+
+    Attributes:
+        answers: by type of question, code of the answer, and `udp` or `tcp`.
+        services: answers that list instances, by service.
+        hits, misses: answers that were ready, and that were not.
+        truncated: answers that were cut for their size.
+        limited: questions over the rate of their source: `slipped` to TCP, or `dropped`.
+        recursions: foreign questions, by how they ended: `answered`, `failed`, `refused` for their number.
+        recursor_errors: failures of single recursors.
+        malformed: packets that are no question.
+        tcp_refused: connections over the limit.
+    """
+
+    answers: collections.Counter[tuple[str, str, str]] = dataclasses.field(default_factory=collections.Counter)
+    services: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    hits: int = 0
+    misses: int = 0
+    truncated: int = 0
+    limited: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    recursions: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    recursor_errors: int = 0
+    malformed: int = 0
+    tcp_refused: int = 0
+
+    def count_service(self, service: str, count: int) -> None:
+        """Counts answers about a service."""
+        if service in self.services or len(self.services) < _SERVICES_MAX:
+            self.services[service] += count
+        else:
+            self.services[_OTHER] += count
+
+
+@functools.lru_cache(maxsize=256)
+def type_text(qtype: int) -> str:
+    """The name of a type that is counted by itself, or `other`."""
+    text = dns.rdatatype.to_text(dns.rdatatype.RdataType.make(qtype))
+    return text if text in _TYPES else _OTHER
+
+
+@functools.lru_cache(maxsize=64)
+def rcode_text(rcode: int) -> str:
+    """The name of a response code."""
+    return dns.rcode.to_text(dns.rcode.Rcode.make(rcode))

@@ -1,0 +1,123 @@
+"""Asking others about names that are not ours, one after the other, over the transport of the question.
+
+Source: Consul 1.9 (behaviour): any answer but NOERROR and NXDOMAIN moves on to the next recursor.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Sequence
+
+import dns.asyncquery
+import dns.exception
+import dns.message
+import dns.rcode
+
+from regista.model import ConfigError
+
+logger = logging.getLogger(__name__)
+
+_PORT = 53
+_PORT_MOST = 65535
+_FINAL = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
+
+Upstream = tuple[str, int]
+
+
+def read_recursors(texts: Sequence[str]) -> tuple[Upstream, ...]:
+    """Host and port of each `host`, `host:port`, `v6` or `[v6]:port`.
+
+    Raises:
+        ConfigError: one is none of these.
+    """
+    return tuple(_read(text) for text in texts)
+
+
+def _read(text: str) -> Upstream:
+    host, port = text, str(_PORT)
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    is_port = port.isascii() and port.isdigit() and 0 < int(port) <= _PORT_MOST
+    if not host or not is_port or any(sign in host for sign in "/ "):
+        raise ConfigError(
+            f'recursors: Invalid recursor address "{text}"; write an address, with its port if that is not 53'
+        )
+    return host, int(port)
+
+
+class UpstreamRecursors:
+    """The recursors, in the order in which they are asked.
+
+    Attributes:
+        error_count: failures of single recursors.
+        refused_count: questions beyond the number that may be under way.
+    """
+
+    def __init__(
+        self,
+        upstreams: Sequence[Upstream],
+        *,
+        timeout_s: float,
+        is_random: bool,
+        under_way_max: int,
+        rng: random.Random,
+    ) -> None:
+        self.error_count = 0
+        self.refused_count = 0
+        self._upstreams = tuple(upstreams)
+        self._timeout_s = timeout_s
+        self._is_random = is_random
+        self._under_way_max = under_way_max
+        self._under_way = 0
+        self._rng = rng
+
+    def __bool__(self) -> bool:
+        return bool(self._upstreams)
+
+    async def ask(self, data: bytes, *, is_tcp: bool) -> bytes | None:
+        """The first good answer to a packet, with its id and as it came; None if nobody has one."""
+        if self._under_way >= self._under_way_max:
+            self.refused_count += 1
+            return None
+        self._under_way += 1
+        try:
+            upstreams = list(self._upstreams)
+            if self._is_random:
+                self._rng.shuffle(upstreams)
+            for upstream in upstreams:
+                found = await self._ask_one(data, upstream, is_tcp=is_tcp)
+                if found is not None:
+                    return found
+            return None
+        finally:
+            self._under_way -= 1
+
+    async def _ask_one(self, data: bytes, upstream: Upstream, *, is_tcp: bool) -> bytes | None:
+        host, port = upstream
+        try:
+            question = dns.message.from_wire(data, ignore_trailing=True)
+            async with asyncio.timeout(self._timeout_s):
+                answer = await self._exchange(question, host, port, is_tcp=is_tcp)
+        except (dns.exception.DNSException, OSError, EOFError, TimeoutError, ValueError) as problem:
+            self.error_count += 1
+            logger.debug("recursor %s:%d does not answer: %s", host, port, problem)
+            return None
+        if answer.rcode() not in _FINAL:
+            self.error_count += 1
+            return None
+        return answer.wire if isinstance(answer.wire, bytes) else answer.to_wire()
+
+    async def _exchange(
+        self, question: dns.message.Message, host: str, port: int, *, is_tcp: bool
+    ) -> dns.message.Message:
+        if is_tcp:
+            return await dns.asyncquery.tcp(question, host, timeout=self._timeout_s, port=port)
+        # Whatever others send to the socket meanwhile is passed over.
+        return await dns.asyncquery.udp(
+            question, host, timeout=self._timeout_s, port=port, ignore_unexpected=True, ignore_errors=True
+        )

@@ -1,0 +1,51 @@
+"""Who has an address: nodes and instances by address, kept in step with the replica."""
+
+from __future__ import annotations
+
+from regista.catalog import Catalog
+from regista.model import Batch, Delete, Node, Record, Service
+
+
+class AddressIndex:
+    """The keys of nodes, and of instances with an address of their own, by address as it was written."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._nodes: dict[str, dict[str, None]] = {}
+        self._services: dict[str, dict[str, None]] = {}
+        for node in catalog.nodes.values():
+            self._add(node.record)
+        for service in catalog.services.values():
+            self._add(service.record)
+        catalog.subscribe(self._on_batch)
+
+    def nodes(self, address: str) -> tuple[str, ...]:
+        """The keys of the nodes with this address."""
+        return tuple(self._nodes.get(address, ()))
+
+    def services(self, address: str) -> tuple[str, ...]:
+        """The keys of the instances with this address."""
+        return tuple(self._services.get(address, ()))
+
+    def _on_batch(self, batch: Batch) -> None:
+        for change in batch.changes:
+            if isinstance(change, Delete):
+                self._remove(change.record)
+                continue
+            if change.replaces is not None:
+                self._remove(change.replaces)
+            self._add(change.record)
+
+    def _add(self, record: Record) -> None:
+        if isinstance(record, Node | Service) and record.address:
+            self._keys(record).setdefault(record.address, {})[record.key] = None
+
+    def _remove(self, record: Record) -> None:
+        if isinstance(record, Node | Service) and record.address:
+            keys = self._keys(record)
+            held = keys.get(record.address, {})
+            held.pop(record.key, None)
+            if not held:
+                keys.pop(record.address, None)
+
+    def _keys(self, record: Node | Service) -> dict[str, dict[str, None]]:
+        return self._nodes if isinstance(record, Node) else self._services
