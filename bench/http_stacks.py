@@ -134,11 +134,12 @@ def environment() -> Path:
 
 
 @contextmanager
-def nginx(directory: Path) -> Iterator[lab.Server]:
+def nginx(directory: Path, path: str = PATH, body: bytes = BODY) -> Iterator[lab.Server]:
     """One nginx process that serves the body as a static file."""
     port = lab.free_port()
-    (directory / "v1/health/service").mkdir(parents=True)
-    (directory / PATH[1:]).write_bytes(BODY)
+    file = directory / path[1:]
+    file.parent.mkdir(parents=True)
+    file.write_bytes(body)
     configuration = directory / "nginx.conf"
     # One process in the foreground, so that its processor time is all there is.
     configuration.write_text(

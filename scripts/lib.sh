@@ -15,7 +15,15 @@ STAMP="$VENV/regista-installed"
 # Commands that tests run beside Regista's own, with the Debian package that has each: "command package".
 # A test whose command is missing says so and is skipped; `ensure_test_commands` installs them where it may.
 TEST_COMMANDS=(
+    "chromium chromium"
     "curl curl"
+    "dbus-daemon dbus"
+    "dig bind9-dnsutils"
+    "dnsmasq dnsmasq-base"
+    "haproxy haproxy"
+    "prometheus-alertmanager prometheus-alertmanager"
+    "promtool prometheus"
+    "unbound unbound"
 )
 
 say() { printf '%s\n' "$*" >&2; }
@@ -89,7 +97,7 @@ ensure_environment() {
 ensure_test_commands() {
     local entry missing=()
     for entry in "${TEST_COMMANDS[@]}"; do
-        command -v "${entry%% *}" >/dev/null || missing+=("${entry#* }")
+        PATH="$PATH:/usr/sbin" command -v "${entry%% *}" >/dev/null || missing+=("${entry#* }")
     done
     [ "${#missing[@]}" = 0 ] && return
     if may_install_packages && install_packages "${missing[@]}"; then

@@ -10,6 +10,12 @@ import msgspec
 from hypothesis import strategies as st
 
 from regista.model import (
+    Alert,
+    AlertChannel,
+    AlertMatcher,
+    AlertNotice,
+    AlertRule,
+    AlertSilence,
     Autopilot,
     Batch,
     Change,
@@ -18,7 +24,9 @@ from regista.model import (
     ConfigEntry,
     ConfigRevision,
     Coordinate,
+    DeadLetter,
     Delete,
+    Delivery,
     KvEntry,
     Node,
     PortClaim,
@@ -31,6 +39,7 @@ from regista.model import (
     ServiceAddress,
     Session,
     SessionCheck,
+    Subscription,
     Tombstone,
     Weights,
 )
@@ -175,6 +184,101 @@ port_claims = st.builds(PortClaim, node=names, port=st.integers(0, 65535), servi
 autopilots = st.builds(Autopilot, max_trailing_logs=counts, last_contact_threshold_s=seconds)
 query_names = st.builds(QueryName, name=names, query=texts)
 
+subscriptions = st.builds(
+    Subscription,
+    id=texts,
+    url=texts,
+    secret=texts,
+    name=texts,
+    types=tag_tuples,
+    services=tag_tuples,
+    tags=tag_tuples,
+    statuses=tag_tuples,
+    nodes=tag_tuples,
+    key_prefix=texts,
+    after_index=st.none() | counts,
+    previous_secret=texts,
+    previous_until_s=seconds,
+    headers=metas,
+    is_enabled=st.booleans(),
+    disabled_because=texts,
+)
+deliveries = st.builds(
+    Delivery,
+    subscription=texts,
+    index=counts,
+    position=st.none() | counts,
+    attempts=counts,
+    failing_since_s=seconds,
+    dropped=counts,
+)
+dead_letters = st.builds(
+    DeadLetter,
+    subscription=texts,
+    event=texts,
+    type=texts,
+    body=texts,
+    at_s=seconds,
+    attempts=counts,
+    error=texts,
+)
+
+alert_rules = st.builds(
+    AlertRule,
+    name=texts,
+    rule_kind=texts,
+    service=texts,
+    node=texts,
+    check=texts,
+    healthy_min=st.none() | counts,
+    share_min=st.none() | seconds,
+    file=texts,
+    within_s=seconds,
+    for_s=seconds,
+    severity=texts,
+    labels=metas,
+    annotations=metas,
+    group_by=tag_tuples,
+    channels=tag_tuples,
+    is_enabled=st.booleans(),
+)
+_labels = st.dictionaries(texts, texts, max_size=3)
+alerts = st.builds(
+    Alert,
+    id=texts,
+    rule=texts,
+    subject=texts,
+    labels=_labels,
+    annotations=_labels,
+    sentence=texts,
+    value=seconds,
+    group_by=tag_tuples,
+    channels=tag_tuples,
+    since_s=seconds,
+    fired_at_s=seconds,
+    resolved_at_s=seconds,
+    resolved_because=texts,
+)
+alert_notices = st.builds(AlertNotice, channel=texts, group=_labels, told=tag_tuples, at_s=seconds)
+alert_silences = st.builds(
+    AlertSilence,
+    id=texts,
+    matchers=st.lists(st.builds(AlertMatcher, texts, texts, texts), max_size=2).map(tuple),
+    starts_s=seconds,
+    ends_s=seconds,
+    author=texts,
+    comment=texts,
+)
+alert_channels = st.builds(
+    AlertChannel,
+    name=texts,
+    channel_kind=texts,
+    url=texts,
+    secret=texts,
+    token=texts,
+    tells_resolved=st.booleans(),
+)
+
 RECORDS_BY_KIND: dict[str, st.SearchStrategy[Record]] = {
     Node.kind: nodes,
     Service.kind: services,
@@ -189,6 +293,14 @@ RECORDS_BY_KIND: dict[str, st.SearchStrategy[Record]] = {
     QueryName.kind: query_names,
     PortClaim.kind: port_claims,
     Autopilot.kind: autopilots,
+    Subscription.kind: subscriptions,
+    Delivery.kind: deliveries,
+    DeadLetter.kind: dead_letters,
+    AlertRule.kind: alert_rules,
+    Alert.kind: alerts,
+    AlertNotice.kind: alert_notices,
+    AlertSilence.kind: alert_silences,
+    AlertChannel.kind: alert_channels,
 }
 
 records = st.one_of(*RECORDS_BY_KIND.values())

@@ -87,6 +87,7 @@ class Served:
             Route("GET", "/v1/made-next", self._made_next),
             Route("PUT", "/v1/body", self._body),
             Route("PUT", "/v1/small-body", self._small_body),
+            Route("PUT", "/v1/put/", self._put),
             Route("PUT", "/v1/unread", lambda _: text_response(200, "not read")),
         ]
 
@@ -103,6 +104,10 @@ class Served:
 
     async def _body(self, request):
         return text_response(200, f"{request.method} of " + (await request.body(READ_BYTES_MAX)).decode())
+
+    async def _put(self, request):
+        body = await request.body(READ_BYTES_MAX)
+        return text_response(200, f"{request.argument!r} {request.parameters.all('q')} {body!r}")
 
     async def _small_body(self, request):
         return text_response(200, f"{len(await request.body(10))} bytes")
@@ -140,6 +145,7 @@ class Served:
     def forget(self):
         """So that the next request goes the long way."""
         self.loop.call_soon_threadsafe(self.known.clear)
+        self.loop.call_soon_threadsafe(self.http._dispatcher.known_tails.clear)
         self.turn()
 
     def close(self):
@@ -237,6 +243,16 @@ class Wire:
         self.send(request)
         return self.answer(request.partition(b" ")[0].decode())
 
+    def ask_in_parts(self, request, server):
+        """As `ask`, in two packets, so that it goes the long way."""
+        self.send(request[:5])
+        server.turn()
+        return self.ask(request[5:]) if not request.startswith(b"HEAD") else self.ask_head(request[5:])
+
+    def ask_head(self, request):
+        self.send(request)
+        return self.answer("HEAD")
+
     def the_end(self):
         """All that comes until the server closes."""
         with contextlib.suppress(ConnectionError):
@@ -289,6 +305,15 @@ def chunked(*parts):
 
 
 NOW = raw("GET /v1/now")
+ODD = b"X-Odd: \xe4"
+"""With it a head is not of the plain form."""
+
+
+def heads_on(way):
+    """Headers that have a request go that way when it is sent first."""
+    return (ODD,) if way == "long" else ()
+
+
 GZIP = b"Accept-Encoding: gzip"
 EXPECT = b"Expect: 100-continue"
 CHUNKED = b"Transfer-Encoding: chunked"
@@ -368,15 +393,43 @@ SAME = {
     "400 for the query": (raw("GET /v1/now?a=%zz"), 400),
 }
 
+PLAIN_TARGETS = ("/v1/put/b", "/v1/put/b?q=1&q=%20+x", "/v1/put/a%2Fb", "/v1/put/a:b@c,d;e=f~g_h.i-j", "/v1/put/")
+
+ODD_TARGETS = (
+    *("/v1/put//b", "/v1/put/../now", "/v1/put/%ff", "/v1/put/%00", "/v1/put/b?q=%zz", "/v1/put/b#c", "/v1/now"),
+    *("/v1/nothing", "http://x/v1/put/b", "*", "//x/v1/put/b", "/v1/put/\xe9", "/v1/put/b\tc", "/v1/put/<b>"),
+    *("/v1/put/b HTTP/1.0", "/v1/put/" + "b" * 4000, "", "v1/put/b"),
+)
+
+
+@pytest.mark.parametrize("body", [b"", b"hello"])
+@pytest.mark.parametrize("target", [*PLAIN_TARGETS, *ODD_TARGETS])
+def test_another_target_with_known_headers_is_answered_as_if_it_were_parsed(server, target, body):
+    """A PUT whose headers came before, with another target, gets the bytes of the long way, whatever the target."""
+    first, second = (raw(f"PUT {each}", body=body) for each in ("/v1/put/a", target))
+    server.forget()
+    with wire(server) as client:
+        parsed = client.ask_in_parts(second, server) if target in PLAIN_TARGETS else client.ask(second)
+    server.forget()
+    learn(server, first)
+    with wire(server) as client:
+        client.send(second)
+        assert client.answer() == parsed
+    is_parsed = second.partition(b"\r\n\r\n")[0] + b"\r\n\r\n" in server.known
+    assert not (is_parsed and target in PLAIN_TARGETS), "it went the long way"
+
+
 SURPRISES = ("bug", "reset", "timeout", "two-lines", "two-lines-in-a-name", "nul", "half-a-character")
 """What a handler must not do; the caller is told, and the log has it."""
 
 
 def ask_in_all_ways(server, request):
-    """The answers on the long way, on the short way of that connection, and on that of a fresh one."""
+    """The answers on the long way, on the short ways of that connection, and on that of a fresh one."""
     server.forget()
     with wire(server) as client:
-        found = [client.ask(request) for _ in range(4)]
+        found = [client.ask_in_parts(request, server)]
+    with wire(server) as client:
+        found += [client.ask(request) for _ in range(4)]
     with wire(server) as client:
         found += [client.ask(request), client.ask(NOW), client.ask(request)]
         del found[-2]
@@ -401,13 +454,13 @@ def test_what_a_handler_must_not_do_is_a_500_every_time(server, caplog, when, su
     assert b"the agent's log has the details" in answer
     assert b"Set-Cookie" not in answer
     assert b"X-More" not in answer
-    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 6
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 7
 
 
 @pytest.mark.parametrize("way", ["long", "short"])
 def test_a_handler_that_gives_up_ends_the_connection(server, way):
     """A handler that is cancelled from within leaves no client waiting: its connection is closed, on both ways."""
-    request = raw("GET /v1/made-next")
+    request = raw("GET /v1/made-next", *heads_on(way))
     if way == "short":
         learn(server, request)
     server.next = "cancelled"
@@ -420,10 +473,10 @@ def test_the_long_way_is_gone_once(server):
     """Once its head is known, aiohttp sees a request no more, on any connection."""
     with wire(server) as first, wire(server) as second:
         for _ in range(5):
-            first.ask(NOW)
-            second.ask(NOW)
-        first.ask(raw("PUT /v1/body", body=b"1"))
-        first.ask(raw("PUT /v1/body", body=b"2"))
+            first.ask(raw("GET /v1/now", ODD))
+            second.ask(raw("GET /v1/now", ODD))
+        first.ask(raw("PUT /v1/body", ODD, body=b"1"))
+        first.ask(raw("PUT /v1/body", ODD, body=b"2"))
         assert sorted(each._request_count for each in server.connections) == [0, 2]
 
 
@@ -432,10 +485,20 @@ def test_what_nobody_handles_does_not_bar_the_short_way(server, status):
     """After a request that no handler gets, the next known one goes the short way."""
     request = next(each for each, found in SAME.values() if found == status and b" /v1/made" not in each)
     with wire(server) as client:
-        client.ask(NOW)
+        odd = raw("GET /v1/now", ODD)
+        client.ask(odd)
         client.ask(request)
-        client.ask(NOW)
+        client.ask(odd)
         assert [each._request_count for each in server.connections] == [2]
+
+
+def test_a_head_of_the_plain_form_never_goes_the_long_way(server):
+    """aiohttp sees no request whose head is plain, not even the first time."""
+    with wire(server) as client:
+        for number in range(3):
+            client.ask(echo(number))
+            client.ask(raw("PUT /v1/body", b"X-Number: %d" % number, body=b"1"))
+        assert [each._request_count for each in server.connections] == [0]
 
 
 def test_each_client_is_itself_on_a_head_that_all_send(server):
@@ -502,7 +565,7 @@ def test_requests_in_one_packet_are_answered_in_order(server, count, known):
 @pytest.mark.parametrize("way", ["long", "short"])
 def test_quick_requests_wait_for_a_slow_one_before_them(server, way):
     """What is sent while an answer is awaited is answered after it, in order, and not before."""
-    slow = raw("GET /v1/gate/a")
+    slow = raw("GET /v1/gate/a", *heads_on(way))
     if way == "short":
         server.let_go("a")
         learn(server, slow, echo("1"), echo("2"))
@@ -543,7 +606,7 @@ def test_two_slow_requests_in_a_row_are_answered_one_after_the_other(server):
 @pytest.mark.parametrize("way", ["long", "short"])
 def test_what_is_sent_ahead_is_bounded_and_answered_once(server, way):
     """A client that sends a megabyte ahead is no longer read after 64 KiB; then it has each answer, once, in order."""
-    slow = raw("GET /v1/gate/a")
+    slow = raw("GET /v1/gate/a", *heads_on(way))
     if way == "short":
         server.let_go("a")
         learn(server, slow)
@@ -900,7 +963,7 @@ def test_a_client_that_does_not_read_costs_little_and_loses_nothing(server, send
 @pytest.mark.parametrize("way", ["long", "short"])
 def test_a_handler_whose_client_has_gone_is_cancelled(server, way, going):
     """A client that goes while its request waits takes its handler with it."""
-    request = raw("GET /v1/gate/a")
+    request = raw("GET /v1/gate/a", *heads_on(way))
     if way == "short":
         server.let_go("a")
         learn(server, request)
@@ -961,7 +1024,7 @@ def test_an_idle_connection_is_closed(new_loop, answers):
 def test_a_connection_that_is_being_answered_is_not_idle(new_loop, way):
     """An answer may take longer than the keep-alive time; only after it does that time run."""
     with served(new_loop, keep_alive_s=KEEP_ALIVE_S) as server:
-        request = raw("GET /v1/gate/a")
+        request = raw("GET /v1/gate/a", *heads_on(way))
         if way == "short":
             server.let_go("a")
             learn(server, request)
@@ -1011,7 +1074,7 @@ def test_half_a_head_is_not_waited_for_for_ever(new_loop):
 @pytest.mark.parametrize("way", ["long", "short"])
 def test_what_is_in_flight_is_answered_at_the_end(server, way):
     """Closing the server waits for the answer under way, and not longer; idle connections are closed."""
-    request = raw("GET /v1/gate/a")
+    request = raw("GET /v1/gate/a", *heads_on(way))
     if way == "short":
         server.let_go("a")
         learn(server, request)
@@ -1036,7 +1099,7 @@ def test_what_is_in_flight_is_answered_at_the_end(server, way):
 @pytest.mark.parametrize("way", ["long", "short"])
 def test_the_grace_is_a_limit(server, way, grace_s):
     """A handler that does not end within the grace is cancelled then, and the server is closed soon after."""
-    request = raw("GET /v1/gate/a")
+    request = raw("GET /v1/gate/a", *heads_on(way))
     if way == "short":
         server.let_go("a")
         learn(server, request)

@@ -173,6 +173,7 @@ def _spoilt(good, rng):
     [
         ({"domain": "a b"}, "domain"),
         ({"recursors": ["1.2.3.4:99999"]}, "Invalid recursor address"),
+        ({"recursors": ["resolver.example"]}, "Invalid recursor address"),
         ({"dns_config": {"service_ttl": {"web": "soon"}}}, "dns_config.service_ttl.web"),
         ({"dns_config": {"service_suffixes": {"x": "y"}}}, "dns_config.service_suffixes.x"),
         ({"dns_config": {"recursor_strategy": "best"}}, "dns_config.recursor_strategy"),
@@ -184,3 +185,68 @@ def test_a_configuration_that_cannot_be_is_refused(tmp_path, config, words):
     code, said = Agent(tmp_path, config=config).fails_to_start()
     assert code == 1
     assert words in said
+
+
+def test_an_answer_comes_from_the_address_that_was_asked(tmp_path):
+    """A client takes an answer from another address for forged, also where the agent listens at all of them."""
+    for address, asked in (("0.0.0.0", "127.0.3.4"), ("::", "::1"), ("127.0.0.1 127.0.3.4", "127.0.0.1")):
+        with running_agent(tmp_path / asked, arguments=("--client", address), config=SETTLED) as agent:
+            port = int(agent.dns.rpartition(":")[2])
+            message = dns.message.make_query("n1.node.consul", "A")
+            for send in (dns.query.udp, dns.query.tcp):
+                assert rcode(send(message, asked, port=port, timeout=5)) == "NOERROR"
+
+
+def test_every_client_address_is_answered_at(tmp_path):
+    """Several addresses are as one; the agent tells of all of them."""
+    with running_agent(tmp_path, arguments=("--client", "127.0.0.1 127.0.3.4"), config=SETTLED) as agent:
+        found = agent.get("/v1/agent/self").json["DebugConfig"]
+        for each in found["DNSAddrs"]:
+            scheme, _, address = each.partition("://")
+            host, _, port = address.rpartition(":")
+            send = dns.query.udp if scheme == "udp" else dns.query.tcp
+            message = dns.message.make_query("n1.node.consul", "A")
+            assert rcode(send(message, host, port=int(port), timeout=5)) == "NOERROR"
+        assert len(found["DNSAddrs"]) == 4
+        assert (found["DNSPort"], found["DNSDomain"]) == (0, "consul.")
+
+
+def test_dns_can_be_off(tmp_path):
+    """With the port -1 nothing listens, and the agent says so."""
+    with running_agent(tmp_path, arguments=("--dns-port", "-1")) as agent:
+        assert agent.dns == ""
+        assert agent.get("/v1/agent/self").json["DebugConfig"]["DNSAddrs"] == []
+        assert "  dns  " not in agent.log()
+        assert agent.get("/v1/regista/dns/consul?type=SOA").json["rcode"] == "NOERROR"
+
+
+def test_the_greeting_names_http_first(agent: Agent):
+    """Both addresses are in it, and the first is that of the line to try."""
+    words = [line.split()[0] for line in agent.log().splitlines() if line.startswith("  ")]
+    assert words[:3] == ["node", "http", "dns"]
+
+
+def test_an_answer_is_explained(tmp_path):
+    """Each instance that a name could mean is there with why it is in the answer, or is not."""
+    with running_agent(tmp_path, config=SETTLED) as agent:
+        for number in range(1, 6):
+            check = {"TTL": "600s", "CheckID": f"c{number}", "Status": "passing"}
+            agent.register(Name="web", ID=f"web-{number}", Address=f"10.0.0.{number}", Tags=["v1"], Check=check)
+        agent.register(Name="web", ID="web-6", Address="10.0.0.6")
+        agent.put("/v1/agent/check/fail/c1")
+        agent.put("/v1/agent/service/maintenance/web-2?enable=true&reason=disk")
+        agent.put("/v1/agent/service/drain/web-3?for=600s")
+        found = agent.get("/v1/regista/dns/v1.web.service.consul").json
+        assert {each["id"]: each["because"] for each in found["instances"]} == {
+            "web-1": 'check "c1" is critical',
+            "web-2": "it is in maintenance: disk",
+            "web-3": "it is draining",
+            "web-4": "all its 2 checks are passing",
+            "web-5": "all its 2 checks are passing",
+            "web-6": "it has no tags",
+        }
+        assert [each["data"] for each in found["answer"]] == texts(ask(agent, "v1.web.service.consul"))
+        assert agent.get("/v1/regista/dns/web?type=LOC").status == 400
+        assert agent.get("/v1/regista/dns/").status == 400
+        counted = agent.get("/v1/agent/metrics?format=prometheus").text
+        assert 'regista_dns_service_answers_total{service="web"} 1\n' in counted

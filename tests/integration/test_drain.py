@@ -84,7 +84,43 @@ def test_a_drain_takes_an_instance_out_and_ends_it(web):
     judged = web.get(f"/v1/regista/explain/service/web?passing&index={web.index()}").json["instances"]
     assert "it is draining" in json.dumps(judged)
     eventually(lambda: web.get("/v1/agent/service/web-1").status == 404)
-    assert "was drained for 1s" in web.get("/v1/regista/explain/instance/web-1").text
+    chain = web.get("/v1/regista/explain/instance/web-1").json["chain"]
+    (ended,) = [sentence for sentence in chain if "was drained for 1s" in sentence]
+    assert ended.endswith(", by the reaper.")
+
+
+@pytest.mark.parametrize("check_id", ["_drain:web-1", "_Drain:web-1", "_passive:web-1"])
+def test_ids_of_the_agents_own_checks_are_refused(web, check_id):
+    """Nobody's check can pass for a drain or for callers' word, by whichever way it comes; maintenance's may come."""
+    own = {"CheckID": check_id, "Name": "mine", "TTL": "30s"}
+    row = {"Node": "n1", "SkipNodeUpdate": True, "Check": {"CheckID": check_id, "ServiceID": "web-1"}}
+    step = [{"Check": {"Verb": "set", "Check": {"Node": "n1", "CheckID": check_id, "ServiceID": "web-1"}}}]
+    for path, body in (
+        ("/v1/agent/check/register", own | {"ServiceID": "web-1"}),
+        ("/v1/agent/check/register", {"Name": check_id, "TTL": "30s"}),
+        ("/v1/agent/service/register", {"Name": "web", "ID": "web-1", "Check": own}),
+        ("/v1/agent/service/register", {"Name": "web", "ID": "web-1", "Checks": [own]}),
+        ("/v1/catalog/register", row),
+        ("/v1/txn", step),
+    ):
+        reply = web.put(path, body)
+        assert reply.status == 400, path
+        assert f'CheckID "{check_id}" is kept for the registry' in reply.text
+    assert check_id.lower() not in {each.lower() for each in web.get("/v1/agent/checks").json}
+    row["Check"]["CheckID"] = "_service_maintenance:web-1"
+    assert web.put("/v1/catalog/register", row).status == 200
+
+
+def test_a_drain_can_be_read_and_cancelled_as_a_check(web):
+    """What the agent made may be looked at and taken away in a transaction, and by the check's own path."""
+    step = {"Node": "n1", "CheckID": "_drain:web-1"}
+    web.put(DRAIN)
+    assert web.put("/v1/txn", [{"Check": {"Verb": "get", "Check": step}}]).status == 200
+    assert web.put("/v1/txn", [{"Check": {"Verb": "delete", "Check": step}}]).status == 200
+    assert passing(web) == ["web-1", "web-2"]
+    web.put(DRAIN)
+    assert web.put("/v1/agent/check/deregister/_drain:web-1").status == 200
+    assert passing(web) == ["web-1", "web-2"]
 
 
 @pytest.mark.parametrize("connection_each", [False, True])
@@ -152,11 +188,13 @@ def test_a_cancelled_drain_gives_the_instance_back(web):
         assert cancel().status == 200
 
 
-@pytest.mark.parametrize("text", ["0s", "-1s", "2h", "soon", "9999999h"])
-def test_a_time_that_makes_no_sense_is_refused(web, text):
+@pytest.mark.parametrize(
+    "query", ["for=0s", "for=-1s", "for=2h", "for=soon", "for=9999999h", "wait=-1s", "wait=soon"]
+)
+def test_a_time_that_makes_no_sense_is_refused(web, query):
     """The answer names the parameter; nothing is done."""
-    reply = web.put(f"{DRAIN}?for={text}")
-    assert (reply.status, "Invalid for" in reply.text) == (400, True)
+    reply = web.put(f"{DRAIN}?{query}")
+    assert (reply.status, f"Invalid {query.partition('=')[0]}" in reply.text) == (400, True)
     assert passing(web) == ["web-1", "web-2"]
 
 

@@ -1,10 +1,12 @@
 """The event stream over real sockets: live, filtered, resumed, cut off."""
 
+import itertools
 import socket
+import struct
 
 import httpx
 import pytest
-from tests.agents import Agent, running_agent
+from tests.agents import Agent, eventually, running_agent
 from tests.sse import Listener, take
 
 
@@ -116,11 +118,11 @@ def test_a_gap_is_told(tmp_path):
         with Listener("/v1/regista/events?after=1").open(agent) as events:
             (gap,) = take(events, 1)
             assert gap.type == "regista.reread"
-            assert gap.data["after"] == 1
+            assert gap.data["data"]["after"] == 1
             agent.put("/v1/kv/after", b"")
             (event,) = take(events, 1)
         assert event.data["data"]["key"] == "after"
-        assert int(event.id.partition(".")[0]) > gap.data["index"]
+        assert int(event.id.partition(".")[0]) > gap.data["data"]["index"]
 
 
 def test_a_place_from_another_log_is_a_gap(agent: Agent):
@@ -164,6 +166,29 @@ def test_a_listener_too_many_is_refused(tmp_path):
         with Listener().open(agent) as events:
             agent.put("/v1/kv/k", b"")
             assert next(events).type.startswith("kv.")
+
+
+def test_a_listener_that_goes_at_once_leaves_nothing_behind(agent: Agent):
+    """However early a client hangs up, it does not go on counting as a listener."""
+    host, _, port = agent.http.rpartition(":")
+    for _ in range(100):
+        with socket.socket() as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.connect((host, int(port)))
+            client.sendall(b"GET /v1/regista/events HTTP/1.1\r\nHost: x\r\n\r\n")
+    eventually(lambda: "regista_event_listeners 0\n" in agent.get("/v1/agent/metrics?format=prometheus").text)
+
+
+def test_a_listener_is_told_when_it_has_caught_up(agent: Agent):
+    """Behind what had happened when it came a comment says so, even if its filter let nothing through."""
+    put_keys(agent, 1, 3)
+    for query, count in (("after=0&type=kv", 3), ("after=0&service=nobody", 0), ("type=kv", 0)):
+        url = f"http://{agent.http}/v1/regista/events?{query}"
+        with httpx.Client(trust_env=False) as client, client.stream("GET", url) as response:
+            lines = response.iter_lines()
+            before = list(itertools.takewhile(lambda line: line != ": caught up", lines))
+        assert sum(line.startswith("data: ") for line in before) == count
+        assert before[-1] == f"id: {agent.get('/v1/kv/k3').index}"
 
 
 def test_the_schemas_are_published(shared_agent: Agent):

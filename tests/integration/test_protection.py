@@ -119,6 +119,7 @@ def test_operator_ends_it(tmp_path):
         assert run(agent, "health", "protection", "off").startswith("Protection is switched off: ")
         eventually(lambda: ids_in(agent) == set(ids[8:]), within_s=10)
         assert told(agent)["enabled"] is False
+        assert agent.get("/v1/regista/health/summary").json["agent"]["protection_enabled"] is False
         assert run(agent, "health", "protection", "on") == "Protection is on, and nothing is kept for it.\n"
         assert agent.put(f"{PATH}?enabled=true").json["enabled"] is True
 

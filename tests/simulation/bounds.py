@@ -8,12 +8,20 @@ top, see `Disturbances`.
 
 from __future__ import annotations
 
+import math
+
 from tests.simulation.processes import Process
 
 from regista.model import CheckDefinition
 
 JITTER = 0.05
 SLACK_S = 0.5
+
+
+def step_s(definition: CheckDefinition) -> float:
+    """From the start of one probe that takes its whole timeout to that of the next: one that runs loses its slots."""
+    slots = max(1, math.ceil(definition.timeout_s / definition.interval_s + JITTER))
+    return slots * definition.interval_s
 
 
 def probe_out_s(definition: CheckDefinition) -> float:
@@ -23,12 +31,12 @@ def probe_out_s(definition: CheckDefinition) -> float:
     before, and the last of those that are needed takes its whole timeout.
     """
     needed = max(1, min(_critical_after(definition), definition.failures_before_warning or 1_000_000))
-    return (needed + JITTER) * definition.interval_s + definition.timeout_s + SLACK_S
+    return (needed + JITTER) * step_s(definition) + definition.timeout_s + SLACK_S
 
 
 def probe_critical_s(definition: CheckDefinition) -> float:
     """As `probe_out_s`, until it is critical."""
-    return (_critical_after(definition) + JITTER) * definition.interval_s + definition.timeout_s + SLACK_S
+    return (_critical_after(definition) + JITTER) * step_s(definition) + definition.timeout_s + SLACK_S
 
 
 def _critical_after(definition: CheckDefinition) -> int:
@@ -59,7 +67,7 @@ def back_s(process: Process) -> float:
     if process.is_probed:
         assert process.definition is not None
         needed = max(1, process.definition.success_before_passing)
-        seconds += (needed + 1 + JITTER) * process.definition.interval_s + process.definition.timeout_s
+        seconds += (needed + 1 + JITTER) * step_s(process.definition) + process.definition.timeout_s
     return seconds
 
 
@@ -67,14 +75,14 @@ def damping_s(process: Process, *, is_flapping: bool) -> float:
     """What damping adds: a success that confirms the first, or so many equal results until a check has settled."""
     assert process.definition is not None
     results = 21 if is_flapping else 1
-    return results * (1 + JITTER) * process.definition.interval_s
+    return results * (1 + JITTER) * step_s(process.definition)
 
 
 def abstention_s(process: Process, abstain_s: float) -> float:
     """What doubt of the agent's own network adds: each failure that is needed may be withheld once."""
     assert process.definition is not None
     needed = _critical_after(process.definition)
-    return needed * (abstain_s + (1 + JITTER) * process.definition.interval_s)
+    return needed * (abstain_s + (1 + JITTER) * step_s(process.definition))
 
 
 def patience_s(process: Process) -> float:
@@ -105,6 +113,6 @@ def disturbance_s(process: Process) -> float:
     A probe under way does not count, the listening clock is up to a second behind, a write is tried again after a
     second, and a client whose request failed comes again a period later.
     """
-    interval_s = process.definition.interval_s if process.definition and process.is_probed else 0.0
+    probe_s = step_s(process.definition) if process.definition and process.is_probed else 0.0
     timeout_s = process.definition.timeout_s if process.definition and process.is_probed else 0.0
-    return (1 + JITTER) * interval_s + timeout_s + 1.1 * process.says_every_s + 6 * SLACK_S
+    return (1 + JITTER) * probe_s + timeout_s + 1.1 * process.says_every_s + 6 * SLACK_S

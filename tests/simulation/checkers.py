@@ -13,7 +13,7 @@ from tests.simulation.protections import Protections
 from tests.simulation.world import World
 
 from regista.health.deadlines import Deadlines
-from regista.model import Batch, Transaction
+from regista.model import Batch, Delete, Service, Transaction
 
 
 class Checkers:
@@ -33,6 +33,10 @@ class Checkers:
 
     def on_committed(self, batch: Batch) -> None:
         self.log.on_committed(batch)
+        if batch.cause.kind in ("expiry", "reaper"):
+            for change in batch.changes:
+                if isinstance(change, Delete) and isinstance(change.record, Service):
+                    self.protections.on_removed(self.ledgers.process(change.record.key))
 
     def on_change(self, process: Process) -> None:
         self._expectations.on_change(process)
@@ -45,7 +49,7 @@ class Checkers:
         ledger = self.ledgers.of(process)
         if process.check_key in self._world.catalog.marks.of("flapping"):
             ledger.flapping_s = self._world.now_s
-        ledger.answered(is_good, process.definition, self._world.now_s)
+        ledger.answered(process.definition, self._world.now_s, is_good=is_good)
 
     def on_dialled(self, process: Process, *, is_open: bool) -> None:
         ledger = self.ledgers.of(process)
@@ -54,13 +58,17 @@ class Checkers:
         else:
             ledger.found_closed_s = self._world.now_s
 
+    def on_drained(self, process: Process, *, for_s: float) -> None:
+        self._expectations.on_drained(process, for_s)
+
     def on_agent(self) -> None:
         self.ledgers.begin()
         self.protections.begin()
 
     def check_settled(self) -> None:
         """What must be true when nothing has gone wrong for longer than every bound."""
-        problems = (*wrongly_shown(self._world), *leftovers(self._world), *waiting(self._world))
+        world = self._world
+        problems = (*wrongly_shown(world), *wrongly_suspected(world), *leftovers(world), *waiting(world))
         if problems:
             self._world.fail("at the end: " + "; ".join(problems), "agent:", "store:", *_ids(problems))
 
@@ -78,6 +86,14 @@ def wrongly_shown(world: World) -> list[str]:
     return wrong
 
 
+def wrongly_suspected(world: World) -> list[str]:
+    """Who is well, and still said to be silent."""
+    suspects = world.catalog.marks.of("suspect")
+    return [
+        f"{each.id} is a suspect" for each in world.processes.values() if each.is_well and each.key in suspects
+    ]
+
+
 def waiting(world: World) -> list[str]:
     """What the outbox holds though it could be written."""
     outbox = world.scheduler._outbox
@@ -90,35 +106,44 @@ def waiting(world: World) -> list[str]:
 
 def leftovers(world: World) -> list[str]:
     """What the scheduler's parts still hold of instances and checks that are gone."""
-    found = []
-    for part in vars(world.scheduler).values():
-        if type(part).__module__.startswith("regista.health."):
-            for name, keys in _keys_held(part):
-                found += [f"{type(part).__name__}.{name} has {key}" for key in keys if not _is_live(world, key)]
-    return found
+    return [
+        f"{where} has {key}"
+        for where, keys in _held_by(world.scheduler)
+        for key in keys
+        if not _is_live(world, key)
+    ]
 
 
-_NOT_BY_RECORD = frozenset(("_probes", "_views", "_near", "_buckets", "_services", "_queues"))
+_NOT_BY_RECORD = frozenset(("_probes", "_kinds", "_views", "_near", "_buckets", "_services", "_queues"))
 """What is kept for each kind of probe, or for each service: both are few."""
 
 
-def _keys_held(part: object) -> Iterator[tuple[str, Iterable[object]]]:
-    for name in getattr(part, "__dict__", ()):
-        held = getattr(part, name)
-        if name == "_by_state":
-            for state, endings in held.items():
-                yield f"{name}.{state}", endings
-        elif isinstance(held, Deadlines):
-            yield name, held._due
-        elif isinstance(held, dict | set) and name not in _NOT_BY_RECORD:
-            yield name, held
+def _held_by(scheduler: object) -> Iterator[tuple[str, Iterable[object]]]:
+    """Everything that the scheduler and its parts keep by the keys of records, with where it is."""
+    seen, parts = set(), [scheduler]
+    while parts:
+        part = parts.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        for name, held in getattr(part, "__dict__", {}).items():
+            where = f"{type(part).__name__}.{name}"
+            if isinstance(held, Deadlines):
+                yield where, held._due
+            elif name == "_by_state":
+                yield where, [slot for endings in held.values() for slot in endings]
+            elif isinstance(held, dict | set) and name not in _NOT_BY_RECORD:
+                yield where, held
+            elif type(held).__module__.startswith("regista.health."):
+                parts.append(held)
 
 
 def _is_live(world: World, key: object) -> bool:
     text = getattr(key, "key", key)
     if not isinstance(text, str):
         return True
-    known = (world.catalog.services, world.catalog.checks, world.catalog.nodes)
+    catalog = world.catalog
+    known = (catalog.services, catalog.checks, catalog.nodes, catalog.service_indexes.by_name)
     return any(each in entries for each in (text, text.partition(" ")[2]) for entries in known)
 
 

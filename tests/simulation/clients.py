@@ -7,11 +7,12 @@ import dataclasses
 from tests.simulation.processes import NODE, Process
 from tests.simulation.world import EPOCH_S, World
 
-from regista.catalog import Registration, check_incarnation, deregister_service, register_service
+from regista.catalog import Registration, check_incarnation, deregister_service, drain_service, register_service
 from regista.model import PASSING, NotFound, RegistaError, StaleIncarnation, caused_by
 
 _REQUEST = caused_by("request", source="10.0.0.9:4711", path="PUT /v1/agent/service/register")
 _GOODBYE = caused_by("request", source="10.0.0.9:4711", path="PUT /v1/agent/service/deregister")
+_DRAIN = caused_by("request", source="10.0.0.9:4711", path="PUT /v1/agent/service/drain")
 _TRY_AGAIN_S = 2.0
 """A client that was refused tries again after so long, and a quarter more or less."""
 _WANDERS = 0.1
@@ -32,7 +33,9 @@ class Clients:
         self._lives += 1
         process.incarnation = f"{process.id}-{self._lives}"
         process.is_wanted = True
-        world.change(process, is_alive=True, is_hung=False, is_failing=False, delay_s=world.rng.uniform(0.001, 0.1))
+        world.change(
+            process, is_alive=True, is_hung=False, is_failing=False, delay_s=world.rng.uniform(0.001, 0.1)
+        )
         self._register(process, process.incarnation)
         world.agenda.after(world.rng.random() * process.says_every_s, self._say, process, self._lives)
 
@@ -44,6 +47,11 @@ class Clients:
         """The program deregisters itself, and ends."""
         self._world.change(process, is_wanted=False)
         self._deregister(process, process.incarnation)
+
+    def drain(self, process: Process, for_s: float) -> None:
+        """The program has itself taken out of answers, goes on for a while, and is deregistered by the registry."""
+        if self._world.is_up:
+            self._world.spawn(self._drain_now(process, for_s))
 
     def speak_from_the_grave(self, process: Process, incarnation: str) -> None:
         """A message of a life that has ended comes late."""
@@ -147,6 +155,27 @@ class Clients:
         except RegistaError:
             world.agenda.after(self._pause_s(), self._deregister, process, incarnation)
         else:
+            self.crash(process)
+
+    async def _drain_now(self, process: Process, for_s: float) -> None:
+        world, life = self._world, process.incarnation
+        try:
+            await world.store.write(
+                lambda catalog: drain_service(
+                    catalog, NODE, process.id, for_s=for_s, asked_by="a test", now_s=EPOCH_S + world.now_s
+                ),
+                cause=_DRAIN,
+            )
+        except RegistaError as error:
+            world.history.note(f"client: {process.id} does not drain: {type(error).__name__}")
+            return
+        if process.is_alive and process.incarnation == life:
+            world.change(process, is_wanted=False)
+            world.witness.on_drained(process, for_s=for_s)
+            world.agenda.after(for_s, self._end_life, process, life)
+
+    def _end_life(self, process: Process, life: str) -> None:
+        if process.is_alive and process.incarnation == life:
             self.crash(process)
 
     async def _come_late(self, process: Process, incarnation: str) -> None:

@@ -44,10 +44,10 @@ class Disturbances:
         spans += [(since_s, end_s) for since_s in self._present.values()]
         taken_s, reached_s = 0.0, begin_s
         for since_s, until_s in sorted(spans):
-            since_s, until_s = max(since_s, reached_s), min(until_s, end_s)
-            if until_s > since_s:
-                taken_s += until_s - since_s
-                reached_s = until_s
+            from_s, to_s = max(since_s, reached_s), min(until_s, end_s)
+            if to_s > from_s:
+                taken_s += to_s - from_s
+                reached_s = to_s
         return len(spans), taken_s
 
     def stalled_s(self, begin_s: float, end_s: float, *, tolerance_s: float) -> float:

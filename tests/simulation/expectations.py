@@ -46,22 +46,36 @@ class Expectations:
             ledger.well_since_s, ledger.ill_s = None, now_s
         elif ledger.well_since_s is None:
             ledger.well_since_s, ledger.ill_s = now_s, now_s
-            self._expect(process, now_s, lambda: ledger.well_since_s == now_s, self._back_s, self._is_in, "is well")
+            still = lambda: ledger.well_since_s == now_s  # noqa: E731 - one line says it
+            self._expect(process, now_s, still, bound_s=self._back_s, find=self._is_in, what="is well")
 
     def _expect_silence(self, process: Process, since_s: float) -> None:
         ledger = self._ledgers.of(process)
         if process.ttl_s > 0:
             still = lambda: ledger.silent_since_s == since_s  # noqa: E731 - one line says it
-            self._expect(process, since_s, still, self._silence_out_s, self._is_out, "is silent")
+            self._expect(process, since_s, still, bound_s=self._silence_out_s, find=self._is_out, what="is silent")
             if process.is_reaped:
-                self._expect(process, since_s, still, self._reaped_s, self._is_gone, "is silent")
+                self._expect(process, since_s, still, bound_s=self._reaped_s, find=self._is_gone, what="is silent")
 
     def _expect_failure(self, process: Process, since_s: float) -> None:
         ledger = self._ledgers.of(process)
         still = lambda: ledger.failing_since_s == since_s  # noqa: E731 - one line says it
-        self._expect(process, since_s, still, self._probe_out_s, self._is_out, "fails")
+        self._expect(process, since_s, still, bound_s=self._probe_out_s, find=self._is_out, what="fails")
         if process.is_reaped:
-            self._expect(process, since_s, still, self._reaped_s, self._is_gone, "fails")
+            self._expect(process, since_s, still, bound_s=self._reaped_s, find=self._is_gone, what="fails")
+
+    def on_drained(self, process: Process, for_s: float) -> None:
+        """Whoever drains is gone when it is to be, whatever others do: that is no silence."""
+        ledger, life = self._ledgers.of(process), process.incarnation
+        still = lambda: ledger.drains_for_s > 0 and process.incarnation == life  # noqa: E731 - one line says it
+        self._expect(
+            process,
+            self._world.now_s,
+            still,
+            bound_s=lambda _: for_s + bounds.SLACK_S,
+            find=self._is_gone,
+            what="drains",
+        )
 
     # ---- bounds with what the agent's caution adds ----
 
@@ -112,6 +126,7 @@ class Expectations:
         process: Process,
         since_s: float,
         still: Callable[[], bool],
+        *,
         bound_s: Bound,
         find: Finding,
         what: str,

@@ -100,7 +100,7 @@ class Faults:
             self._world.agenda.after(again_s + self._lasts_s(), self._come_late, process, before)
 
     def _start_again(self, process: Process) -> None:
-        if not process.is_alive:
+        if not process.is_alive and self._world.now_s < self._until_s:
             self._clients.start(process)
 
     def _come_late(self, process: Process, incarnation: str) -> None:
@@ -137,7 +137,10 @@ class Faults:
 
     def _goodbye(self, process: Process) -> None:
         if process.speaks and process.is_wanted:
-            self._clients.say_goodbye(process)
+            if self._world.rng.random() < 0.5:
+                self._clients.say_goodbye(process)
+            else:
+                self._clients.drain(process, self._lasts_s())
             if self._world.rng.random() < 0.5:
                 self._world.agenda.after(10 + self._lasts_s(), self._start_again, process)
 
@@ -181,7 +184,9 @@ class Faults:
         """A long one, or one that is still an ordinary delay: the agent's tolerance lies between."""
         world = self._world
         if world.is_up:
-            world.stall_agent(world.rng.uniform(0.1, 0.6) if world.rng.random() < 0.3 else 2.5 + self._agent_lasts_s())
+            world.stall_agent(
+                world.rng.uniform(0.1, 0.6) if world.rng.random() < 0.3 else 2.5 + self._agent_lasts_s()
+            )
 
     def _outage(self) -> None:
         world = self._world

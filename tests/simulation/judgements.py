@@ -6,6 +6,7 @@ from tests.simulation.ledgers import Ledger, Ledgers
 from tests.simulation.processes import Process
 from tests.simulation.world import World
 
+from regista.catalog.own_checks import DRAIN_PREFIX
 from regista.model import CRITICAL, PASSING, WARNING, Cause, Check, Delete, Put, Service, Status, Transaction
 
 _EPSILON_S = 1e-6
@@ -35,6 +36,8 @@ class Judgements:
         ledger = self._ledgers.of(process)
         if cause.kind == "expiry":
             self._check_span(process, ledger.heard_s, process.ttl_s, "it was heard")
+        elif cause.kind == "reaper" and DRAIN_PREFIX in cause.source:
+            self._check_span(process, ledger.drained_s, ledger.drains_for_s, "it drains")
         elif cause.kind == "reaper":
             assert process.definition is not None
             after_s = process.definition.deregister_critical_service_after_s
@@ -50,7 +53,7 @@ class Judgements:
         """At least so much time, in which the agent could hear, has passed since."""
         world = self._world
         begin_s = max(since_s, world.disturbances.up_since_s)
-        span_s = world.now_s - begin_s - world.stalled_s(begin_s)
+        span_s = world.now_s - begin_s - world.deaf_s(begin_s)
         if span_s < least_s - _EPSILON_S:
             told = f"only {span_s:.3f}s of hearing since {what}, not {least_s:g}s"
             self._fail(f"{process.id} ({process.kind}): {told}", process)

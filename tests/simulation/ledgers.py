@@ -19,18 +19,22 @@ _REMEMBERED = 21
 
 @dataclasses.dataclass(eq=False, slots=True)
 class Ledger:
-    """Attributes:
-    silent_since_s, failing_since_s, well_since_s: since when this has been so without a break; None if it isn't.
-    ill_s: when it was last not well.
-    heard_s: when the agent last had a word of it.
-    found_closed_s, found_open_s: when its port was last dialled and found so; negative for never.
-    verdict: what its probes' answers come to since this agent has run; "" before the first.
-    verdicts: the verdict after each of the last answers.
-    better_s: when they last came to something better than critical.
-    flapping_s: when it was last marked as flapping.
-    registered_s: when its present life was first written to the log.
-    removed_s: when its last one was deleted.
-    critical_since_s: since when the registry says critical.
+    """What is known of one program.
+
+    Attributes:
+        silent_since_s, failing_since_s, well_since_s: since when this has been so without a break; None if it isn't.
+        ill_s: when it was last not well.
+        heard_s: when the agent last had a word of it.
+        found_closed_s, found_open_s: when its port was last dialled and found so; negative for never.
+        verdict: what its probes' answers come to since this agent has run; "" before the first.
+        verdicts: the verdict after each of the last answers.
+        better_s: when they last came to something better than critical.
+        flapping_s: when it was last marked as flapping.
+        registered_s: when its present life was first written to the log.
+        removed_s: when its last one was deleted.
+        drained_s: since when it drains.
+        drains_for_s: how long it is to; 0 if it does not.
+        critical_since_s: since when the registry says critical.
     """
 
     silent_since_s: float | None = 0.0
@@ -48,6 +52,8 @@ class Ledger:
     flapping_s: float = 0.0
     registered_s: float = 0.0
     removed_s: float = 0.0
+    drained_s: float = 0.0
+    drains_for_s: float = 0.0
     critical_since_s: float | None = None
     _goods: int = 0
     _bads: int = 0
@@ -59,19 +65,19 @@ class Ledger:
         self.verdicts.clear()
         self._is_fresh = True
 
-    def answered(self, is_good: bool, definition: CheckDefinition, now_s: float) -> None:
+    def answered(self, definition: CheckDefinition, now_s: float, *, is_good: bool) -> None:
         if self._is_fresh:
             self._goods, self._bads = definition.success_before_passing, definition.failures_before_critical
             self._is_fresh = False
         self._goods, self._bads = (self._goods + 1, 0) if is_good else (0, self._bads + 1)
-        verdict = self._verdict(is_good, definition)
+        verdict = self._verdict(definition, is_good=is_good)
         if verdict:
             self.verdict = verdict
         self.verdicts.append(self.verdict)
         if verdict in (PASSING, WARNING):
             self.better_s = now_s
 
-    def _verdict(self, is_good: bool, definition: CheckDefinition) -> Status:
+    def _verdict(self, definition: CheckDefinition, *, is_good: bool) -> Status:
         """What this answer comes to; "" if it changes nothing."""
         if is_good:
             return PASSING if self._goods >= definition.success_before_passing else ""

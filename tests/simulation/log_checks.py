@@ -5,12 +5,15 @@ from __future__ import annotations
 from tests.simulation.ledgers import Ledgers
 from tests.simulation.world import World
 
+from regista.catalog import is_drain
 from regista.model import CRITICAL, Batch, Cause, Check, Delete, Put, Service, Tombstone
 
 
 class LogChecks:
-    """Attributes:
-    ended: the incarnations that have a tombstone, and why.
+    """Looks at every batch.
+
+    Attributes:
+        ended: the incarnations that have a tombstone, and why.
     """
 
     def __init__(self, world: World, ledgers: Ledgers) -> None:
@@ -28,7 +31,9 @@ class LogChecks:
         }
         for change in batch.changes:
             record = change.record
-            self._world.history.note(f"log: {batch.index} {type(change).__name__} {_told(record)} {batch.cause.kind}")
+            self._world.history.note(
+                f"log: {batch.index} {type(change).__name__} {_told(record)} {batch.cause.kind}"
+            )
             if isinstance(record, Tombstone) and isinstance(change, Put):
                 self._check_end(record, batch)
             elif isinstance(record, Service):
@@ -66,6 +71,9 @@ class LogChecks:
             self._world.fail(f"{service.id}: the ended incarnation {service.incarnation} came back", service.id)
 
     def _note_check(self, change: Put | Delete, check: Check) -> None:
+        if is_drain(check):
+            self._note_drain(change, check)
+            return
         ledger = self._ledgers.of(self._ledgers.process(check.key))
         if isinstance(change, Delete):
             ledger.critical_since_s = None
@@ -76,6 +84,17 @@ class LogChecks:
             ledger.critical_since_s = None
         elif ledger.critical_since_s is None:
             ledger.critical_since_s = self._world.now_s
+
+    def _note_drain(self, change: Put | Delete, check: Check) -> None:
+        """Who drains is in no passing answer from that index on."""
+        process = self._ledgers.process(check.service_key)
+        ledger = self._ledgers.of(process)
+        ledger.drains_for_s = 0.0
+        if isinstance(change, Put) and check.definition is not None:
+            ledger.drained_s = self._world.now_s
+            ledger.drains_for_s = check.definition.deregister_critical_service_after_s
+            if process.id in self._world.passing(process.service):
+                self._world.fail(f"{process.id} drains, and is in the passing answer", process.id)
 
 
 def _told(record: object) -> str:

@@ -32,8 +32,10 @@ class _Jump:
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
-    """Attributes:
-    now_s: the virtual moment; 0 at the start.
+    """See above.
+
+    Attributes:
+        now_s: the virtual moment; 0 at the start.
     """
 
     def __init__(self) -> None:

@@ -11,18 +11,20 @@ from regista.model import CheckDefinition
 _KINDS: tuple[Kind, ...] = ("lease", "ttl", "http", "tcp", "both")
 
 
-def populate(world: World, clients: Clients, *, count: int, services: int, unit_s: float, kinds: tuple[Kind, ...] = _KINDS) -> None:
+def populate(
+    world: World, clients: Clients, *, count: int, services: int, unit_s: float, kinds: tuple[Kind, ...] = _KINDS
+) -> None:
     """Starts `count` programs within `unit_s`, which is the interval of probes, and a third of every TTL."""
     for number in range(count):
         kind = kinds[number % len(kinds)]
         service = f"s{number % services}"
         host = f"10.1.{number // 250}.{1 + number % 250}"
-        process = _process(world, f"{service}-{number}", service, host, kind, unit_s)
+        process = _process(world, f"{service}-{number}", kind, service=service, host=host, unit_s=unit_s)
         world.add(process)
         world.agenda.after(world.rng.random() * unit_s, clients.start, process)
 
 
-def _process(world: World, process_id: str, service: str, host: str, kind: Kind, unit_s: float) -> Process:
+def _process(world: World, process_id: str, kind: Kind, *, service: str, host: str, unit_s: float) -> Process:
     rng = world.rng
     after_s = rng.choice((0.0, 0.0, 3 * unit_s, 12 * unit_s))
     definition = None
@@ -34,7 +36,7 @@ def _process(world: World, process_id: str, service: str, host: str, kind: Kind,
         definition = CheckDefinition(
             **target,
             interval_s=unit_s,
-            timeout_s=unit_s * rng.choice((0.1, 0.3, 0.5)),
+            timeout_s=unit_s * rng.choice((0.1, 0.3, 0.5, 1.3)),
             success_before_passing=rng.choice((0, 1, 2)),
             failures_before_critical=critical_after,
             failures_before_warning=rng.randint(0, critical_after) if rng.random() < 0.3 else 0,

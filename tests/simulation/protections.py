@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 from tests.simulation import bounds
 from tests.simulation.ledgers import Ledgers
@@ -19,8 +20,10 @@ _DISTURBANCE_S = 4.0
 
 @dataclasses.dataclass(eq=False, slots=True)
 class _Span:
-    """Attributes:
-    since_s: when it began by the scheduler's own clock; two within a second have another.
+    """One protection of one scope.
+
+    Attributes:
+        since_s: when it began by the scheduler's own clock; two within a second have another.
     """
 
     begin_s: float
@@ -36,6 +39,9 @@ class Protections:
         self._ledgers = ledgers
         self._spans: dict[str, list[_Span]] = {}
         self._on: dict[str, _Span] = {}
+        self._unseen: list[float] = []
+        self._taken: dict[str, list[float]] = {}
+        self._begun = 0
         self._is_looking = False
 
     @property
@@ -47,6 +53,7 @@ class Protections:
         """The agent is new, and protects nobody."""
         for scope in list(self._on):
             self._end(scope)
+        self._begun = 0
         if not self._is_looking:
             self._is_looking = True
             self._world.agenda.after(_LOOKS_EVERY_S, self._look)
@@ -63,7 +70,34 @@ class Protections:
             for span in self._spans.get(scope, ())
             if span.end_s is None or span.end_s > begin_s
         ]
-        return len(spans), sum(max(0.0, until_s - since_s) for since_s, until_s in spans)
+        unseen = sum(moment_s > begin_s for moment_s in self._unseen)
+        return len(spans) + unseen, sum(max(0.0, until_s - since_s) for since_s, until_s in spans)
+
+    def on_removed(self, process: Process) -> None:
+        """Of programs that only can't be heard, no more go within the window than are allowed to, but for those dialled."""
+        world, ledger = self._world, self._ledgers.of(process)
+        since_s = ledger.silent_since_s
+        if not process.is_alive or since_s is None or ledger.found_closed_s > since_s:
+            return
+        for scope in ("", process.service):
+            members = [
+                each for each in world.processes.values() if scope in ("", each.service) and _is_at_risk(each)
+            ]
+            least = (
+                world.settings.protection_service_instances_min
+                if scope
+                else world.settings.protection_instances_min
+            )
+            if len(members) < least:
+                continue
+            taken = self._taken.setdefault(scope, [])
+            taken.append(world.now_s)
+            begin_s = max(world.now_s - world.settings.protection_window_s, world.disturbances.up_since_s)
+            recent = sum(moment_s >= begin_s for moment_s in taken)
+            allowed = math.ceil(world.settings.protection_share * len(members))
+            if recent > allowed:
+                told = f"{recent} of {len(members)} in {scope or 'all'} that live went within the window, not {allowed}"
+                world.fail(told, "tombstone", "protection:", "agent:")
 
     def _look(self) -> None:
         self._world.agenda.after(_LOOKS_EVERY_S, self._look)
@@ -74,10 +108,15 @@ class Protections:
         for scope, span in list(self._on.items()):
             if protecting.get(scope) != span.since_s:
                 self._end(scope)
-        for scope in protecting:
-            if scope not in self._on:
+        begun = self._world.scheduler.counters.protections
+        new = [scope for scope in protecting if scope not in self._on]
+        # Those that were over within a second.
+        self._unseen += [self._world.now_s] * (begun - self._begun - len(new))
+        self._begun = begun
+        for scope, since_s in protecting.items():
+            if scope in new:
                 self._world.history.note(f"protection: of {scope or 'all'} begins")
-                self._on[scope] = _Span(self._world.now_s, protecting[scope])
+                self._on[scope] = _Span(self._world.now_s, since_s)
                 self._spans.setdefault(scope, []).append(self._on[scope])
                 self._check_reason(scope)
             self._check_length(scope)
@@ -95,7 +134,9 @@ class Protections:
         registered = sum(each.key in world.catalog.services for each in members)
         if len(ill) <= int(share * registered):
             names = ", ".join(each.id for each in ill)
-            world.fail(f"protection of {scope or 'all'} begins though only {names or 'none'} were ill", "agent:", "store:")
+            world.fail(
+                f"protection of {scope or 'all'} begins though only {names or 'none'} were ill", "agent:", "store:"
+            )
 
     def _was_ill(self, process: Process) -> bool:
         """Whether it was ill so lately that its silence may count now."""
@@ -113,4 +154,11 @@ class Protections:
         count, disturbed_s = world.disturbances.within(span.begin_s, world.now_s)
         lasts_s = world.now_s - span.begin_s - disturbed_s - count * _DISTURBANCE_S
         if lasts_s > world.settings.protection_s_max + _VERIFYING_S and world.disturbances.is_calm():
-            world.fail(f"protection of {scope or 'all'} lasts {lasts_s:.0f}s", "protection:", "dial:", "agent:", "store:")
+            world.fail(
+                f"protection of {scope or 'all'} lasts {lasts_s:.0f}s", "protection:", "dial:", "agent:", "store:"
+            )
+
+
+def _is_at_risk(process: Process) -> bool:
+    """Whether silence could end it."""
+    return process.ttl_s > 0 or process.is_reaped

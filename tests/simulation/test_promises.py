@@ -19,9 +19,9 @@ def test_promises_are_kept(seed):
 
 
 def test_promises_are_put_to_the_test():
-    """Within a few seeds there is everything that a promise could be broken by."""
+    """Within six seeds there is everything that a promise could be broken by."""
     seen = collections.Counter()
-    for seed in range(8, 12):
+    for seed in (9, 11, 21, 23, 35, 47):
         run = run_dense(seed)
         counters = run.world.scheduler.counters
         seen["protections"] += run.checkers.protections.count

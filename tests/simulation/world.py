@@ -30,6 +30,7 @@ from regista.health import HealthSettings, Scheduler
 from regista.model import Batch, Node, Transaction, caused_by
 
 EPOCH_S = 1.7e9
+_OUTAGE_SEEN_AFTER_S = 1.5
 
 
 class Broken(AssertionError):
@@ -45,16 +46,19 @@ class Witness(Protocol):
     def on_heard(self, process: Process) -> None: ...
     def on_answer(self, process: Process, *, is_good: bool) -> None: ...
     def on_dialled(self, process: Process, *, is_open: bool) -> None: ...
+    def on_drained(self, process: Process, *, for_s: float) -> None: ...
     def on_agent(self) -> None: ...
 
 
 class World:
-    """Attributes:
-    rng: rolls the dice of all that happens, but for the disk and the scheduler.
-    processes: by id.
-    is_up: whether the agent runs.
-    disturbances: when the agent itself was not as it should be.
-    witness: told of everything, at once.
+    """See above.
+
+    Attributes:
+        rng: rolls the dice of all that happens, but for the disk and the scheduler.
+        processes: by id.
+        is_up: whether the agent runs.
+        disturbances: when the agent itself was not as it should be.
+        witness: told of everything, at once.
     """
 
     def __init__(self, seed: int, settings: HealthSettings) -> None:
@@ -70,8 +74,8 @@ class World:
             self.agenda,
             random.Random(f"disk {seed}"),
             wall_s=lambda: EPOCH_S + self.loop.now_s,
-            on_planned=lambda transaction: self.witness.on_planned(transaction),
-            on_committed=lambda batch: self.witness.on_committed(batch),
+            on_planned=self._on_planned,
+            on_committed=self._on_committed,
         )
         self.processes: dict[str, Process] = {}
         self._by_host: dict[str, Process] = {}
@@ -153,6 +157,7 @@ class World:
             rng=self._rng_of_scheduler,
             probes=self.probes,
             verifier=SimulatedVerifier(self),
+            is_store_away=self.store.is_away,
         )
         self.scheduler.start()
         self.is_up = True
@@ -202,6 +207,19 @@ class World:
         """How long the agent did nothing since, but for what it must take for an ordinary delay."""
         return self.disturbances.stalled_s(begin_s, self.now_s, tolerance_s=self.settings.stall_tolerance_s)
 
+    def deaf_s(self, begin_s: float) -> float:
+        """How long nobody could make himself heard since: stalls, and the time in which the store failed.
+
+        Of an outage the agent learns by its own look, which comes every second.
+        """
+        seconds = self.stalled_s(begin_s)
+        for since_s, until_s in self.store.failed_spans:
+            from_s, to_s = max(since_s, begin_s), min(until_s, self.now_s)
+            if to_s > from_s:
+                stalled_s = self.disturbances.stalled_s(from_s, to_s, tolerance_s=0.0)
+                seconds += max(0.0, to_s - from_s - stalled_s - _OUTAGE_SEEN_AFTER_S)
+        return seconds
+
     # ---- programs ----
 
     def add(self, process: Process) -> None:
@@ -219,6 +237,12 @@ class World:
         told = " ".join(f"{name}={value}" for name, value in facts.items())
         self.history.note(f"world: {process.id} {told}")
         self.witness.on_change(process)
+
+    def _on_planned(self, transaction: Transaction) -> None:
+        self.witness.on_planned(transaction)
+
+    def _on_committed(self, batch: Batch) -> None:
+        self.witness.on_committed(batch)
 
     # ---- trouble ----
 

@@ -28,6 +28,8 @@ LONG_CLASSES: dict[str, int] = {}
 """As `LONG_FUNCTIONS`."""
 
 BROAD_HANDLERS = {
+    "notify/alert_apprise_calls.py": "each of the library's many services fails in its own way, and tells the URL",
+    "protocols/dns/server.py": "a question that fails must not keep the loop from reading the next",
     "protocols/http/dispatch.py": "a door's outermost handler",
     "store/sqlite.py": "the writer thread hands an error to whoever asked for the job",
 }

@@ -6,40 +6,35 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
-import gc
 import logging
-import os
 import random
-import resource
 import signal
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-import msgspec
-
 from regista import __version__
+from regista.agent.assembly import Doors, Inner, Surroundings, make_doors, make_inner
 from regista.agent.config import AgentConfig
 from regista.agent.definitions import Definitions, read_definitions, reconcile
+from regista.agent.dns import Dns, bind_dns
 from regista.agent.greeting import Ready, ready_text
 from regista.agent.host import describe_host
-from regista.agent.identity import announce, load_node_id, own_node
+from regista.agent.identity import announce
 from regista.agent.log_listeners import LogListeners, LogStream
-from regista.agent.logs import LEVELS, add_listeners, drop_listeners, set_up_logs
-from regista.agent.metrics import Metrics
-from regista.agent.past import PastReplicas
-from regista.agent.routes import all_routes
+from regista.agent.logs import LEVELS, drop_listeners, set_up_logs
+from regista.agent.process import raise_open_files_limit
+from regista.agent.readiness import say_ready
+from regista.agent.workers import Workers
 from regista.agent.writer import CatalogWriter
-from regista.catalog import Catalog, EventRing, LockDelays, forget_tombstones
-from regista.health import Probe, Scheduler, open_probes
+from regista.catalog import Catalog, forget_tombstones
 from regista.model import BadInput, ConfigError, Node, RegistaError, StoreUnavailable, caused_by
-from regista.protocols.consul import CachedQuestions, Context, Identity
-from regista.protocols.http import Answers, HttpServer, RouteTable
-from regista.store import SqliteStore
+from regista.notify import Watch, read_watches
+from regista.protocols.http import HttpServer
 
 logger = logging.getLogger(__name__)
 
 ApplyDefinitions = Callable[[Definitions], Awaitable[None]]
+SetWatches = Callable[[Iterable[Watch]], Awaitable[None]]
 
 _HOUSEKEEPING_S = 60.0
 
@@ -80,6 +75,7 @@ class Agent:
         self._listeners: dict[str, str] = {}
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._apply_definitions: ApplyDefinitions = _refuse_definitions
+        self._set_watches: SetWatches = _refuse_watches
         self._reloading = asyncio.Lock()
         self._log_listeners: LogListeners | None = None
         self._started_s = clock()
@@ -91,161 +87,93 @@ class Agent:
             RegistaError: it can't start; the text says why.
         """
         config = self._config
-        definitions = read_definitions(config.services, config.checks, node=config.node_name)
-        _raise_open_files_limit()
-        loop = asyncio.get_running_loop()
-        loop.set_default_executor(concurrent.futures.ThreadPoolExecutor(_RESOLVER_THREADS, "regista-resolver"))
-
+        definitions = read_definitions(config.services, config.checks, config.kind_rule, node=config.node_name)
+        watches = read_watches(config.watches)
+        _prepare_process()
+        around = Surroundings(
+            means={"clock": self._clock, "wall_clock": self._wall_clock, "rng": self._rng},
+            control=self,
+            new_id=self._new_id,
+            server_address=lambda: self._server_address,
+            uptime_s=lambda: self._clock() - self._started_s,
+        )
         async with contextlib.AsyncExitStack() as ending:
-            # First the log and its replica: everything else reads from it.
-            catalog = Catalog(kv_deletions_max=config.kv.deletions_max)
-            store = SqliteStore(config.data_dir, config.store, wall_clock=self._wall_clock)
-            catalog.load(await store.open(catalog.apply))
-            gc.collect()
-            gc.freeze()  # What was loaded stays; the collector need not look at it again.
-            ending.push_async_callback(store.close)
-            writer = CatalogWriter(catalog, store, conflict_retries_max=config.registry.conflict_retries_max)
-
-            node_id = load_node_id(config.data_dir, config.node_id, self._new_id)
-            node = own_node(config.node_name, node_id, config.advertise_addr, config.node_meta)
-
-            probes = await ending.enter_async_context(open_probes(config.health))
-            scheduler = self._scheduler(catalog, writer, node, probes)
-            answers = self._answers(catalog)
-            past = PastReplicas(catalog, store, config.history)
-            ending.push_async_callback(past.close)
-            listeners = self._log_listeners = add_listeners(config.registry)
-            metrics = Metrics(catalog, scheduler, answers, listeners, uptime_s=self._uptime_s)
-            context = self._context(catalog, answers, writer, scheduler, node, past=past, metrics=metrics)
-            routes = all_routes(
-                context,
-                log=store,
-                past=past,
-                scheduler=scheduler,
-                history=config.history,
-                http=lambda: http,
-            )
-            http = metrics.http = HttpServer(RouteTable(routes), config.http, wall_clock=self._wall_clock)
-
+            inner = await make_inner(config, around, ending)
+            self._log_listeners = inner.listeners
+            doors = make_doors(inner, config, around)
             # Addresses are taken before the records that name them are written, and answered only after.
-            self._bind(http)
-            port = int(self._server_address.rpartition(":")[2] or 0)
-            await announce(catalog, writer, node, port=port, now_s=self._wall_clock())
-            self._apply_definitions = functools.partial(
-                reconcile, catalog, writer, node=node.name, new_id=self._new_id, wall_clock=self._wall_clock
-            )
-            await self._apply_definitions(definitions)
-
-            scheduler.start()
-            ending.push_async_callback(scheduler.stop)
-            ending.push_async_callback(http.close, config.registry.shutdown_grace_s)
-            # Ends first: whoever waits is answered, so that their connections can end.
-            ending.callback(answers.close)
-            ending.callback(drop_listeners, listeners)
-            await http.start()
-            housekeeping = asyncio.create_task(self._keep_house(writer))
-            ending.callback(housekeeping.cancel)
-
+            self._bind(doors.http, inner.dns, inner.workers)
+            await self._write_own(inner.log.catalog, inner.log.writer, inner.node, definitions)
+            await self._begin(inner, doors, ending)
+            await inner.news.watches.set(watches)
+            ending.push_async_callback(inner.news.watches.close)
+            self._set_watches = inner.news.watches.set
             # Before it says so: whoever reads that it is ready may send a signal at once.
             _listen_for_signals(self._signals)
-            self._say_ready(catalog, node, ending)
+            say_ready(self._ready(inner.log.catalog, inner.node), self._greet, config, ending)
             await self._serve_until_stopped()
 
-    def _answers(self, catalog: Catalog) -> Answers:
-        """The encoded answers, and those who wait for them."""
-        settings = self._config.http
-        return Answers(
-            catalog.topics,
-            bytes_max=settings.answers_bytes_max,
-            revisions_max=settings.revisions_max,
-            waiting_max=settings.waiting_max,
-            waiting_setting="http.waiting_max",
-        )
+    async def _begin(self, inner: Inner, doors: Doors, ending: contextlib.AsyncExitStack) -> None:
+        """Sets everything going; `ending` stops it in the opposite order."""
+        grace_s = self._config.registry.shutdown_grace_s
+        inner.scheduler.start()
+        ending.push_async_callback(inner.scheduler.stop)
+        inner.news.start_sending(ending, grace_s=grace_s)
+        ending.push_async_callback(inner.workers.finish)
+        ending.push_async_callback(doors.http.close, grace_s)
+        # Ends first: whoever waits is answered, so that their connections can end.
+        ending.callback(inner.answers.close)
+        ending.callback(inner.news.feed.close)
+        ending.callback(doors.instances.close)
+        ending.callback(drop_listeners, inner.listeners)
+        await doors.http.start()
+        ending.callback(inner.workers.stop)
+        overload = doors.limits.overload
+        await inner.workers.start(doors.http, doors.table, overload, identity=doors.context.identity)
+        overload.start()
+        ending.callback(overload.stop)
+        await inner.dns.server.start()
+        ending.push_async_callback(inner.dns.server.close)
+        for chore in (self._keep_house(inner.log.writer), inner.log.writer.keep_trying()):
+            ending.callback(asyncio.create_task(chore).cancel)
 
-    def _scheduler(
-        self, catalog: Catalog, writer: CatalogWriter, node: Node, probes: Mapping[str, Probe]
-    ) -> Scheduler:
-        """Runs the checks and leases of this agent's node."""
-        return Scheduler(
-            catalog=catalog,
-            node=node.name,
-            writer=writer,
-            settings=self._config.health,
-            clock=self._clock,
-            wall_clock=self._wall_clock,
-            rng=self._rng,
-            probes=probes,
+    async def _write_own(
+        self, catalog: Catalog, writer: CatalogWriter, node: Node, definitions: Definitions
+    ) -> None:
+        """Writes what this agent has to say: its node and server, and the services and checks of the files."""
+        port = int(self._server_address.rpartition(":")[2] or 0)
+        await announce(catalog, writer, node, port=port, now_s=self._wall_clock())
+        self._apply_definitions = functools.partial(
+            reconcile, catalog, writer, node=node.name, new_id=self._new_id, wall_clock=self._wall_clock
         )
+        await self._apply_definitions(definitions)
 
-    def _context(
-        self,
-        catalog: Catalog,
-        answers: Answers,
-        writer: CatalogWriter,
-        scheduler: Scheduler,
-        node: Node,
-        *,
-        past: PastReplicas,
-        metrics: Metrics,
-    ) -> Context:
-        """What the Consul door works with."""
-        identity = Identity(
-            node_name=node.name,
-            node_id=node.id,
-            datacenter=self._config.datacenter,
-            address=node.address,
-            server_address=lambda: self._server_address,
-            version=__version__,
-            started_s=self._wall_clock(),
-        )
-        return Context(
-            catalog=catalog,
-            answers=answers,
-            writer=writer,
-            health=scheduler,
-            past=past,
-            control=self,
-            metrics=metrics.read,
-            identity=identity,
-            cached_questions=CachedQuestions(self._config.http.revisions_max),
-            settings=self._config.http,
-            wall_clock=self._wall_clock,
-            new_id=self._new_id,
-            wait_jitter=self._rng.random,
-            shuffle=self._rng.shuffle,
-            events=EventRing(catalog.topics, events_max=self._config.events.kept_max),
-            event_settings=self._config.events,
-            kv_settings=self._config.kv,
-            lock_delays=LockDelays(catalog, clock=self._clock, count_max=self._config.kv.lock_delays_max),
-        )
-
-    def _bind(self, http: HttpServer) -> None:
+    def _bind(self, http: HttpServer, dns: Dns, workers: Workers) -> None:
         """Takes the addresses.
 
         Raises:
             ConfigError: one can't be had.
         """
         config = self._config
-        if config.http_port < 0:
-            return
-        for address in config.client_addresses:
+        for address in config.client_addresses if config.http_port >= 0 else ():
             try:
-                bound = http.bind(address, config.http_port)
+                bound = http.bind(address, config.http_port, is_shared=config.workers > 0)
+                workers.listen_at(bound)
             except OSError as error:
                 raise ConfigError(
                     f"HTTP can't listen on {address}:{config.http_port}: {error.strerror or error}. Stop what "
                     "uses it, or give another --http-port (0 for a free one) or --client."
                 ) from error
             self._listeners.setdefault("http", bound)
-        self._server_address = self._listeners["http"]
+        self._server_address = self._listeners.get("http", "")
+        bound = bind_dns(dns.server, config)
+        if bound:
+            self._listeners["dns"] = bound
 
-    def _say_ready(self, catalog: Catalog, node: Node, ending: contextlib.AsyncExitStack) -> None:
-        """Tells people on standard output, and programs in the PID file and the ready file; both go at the end."""
+    def _ready(self, catalog: Catalog, node: Node) -> Ready:
+        """What is said at the start."""
         config = self._config
-        if config.pid_file:
-            _write_whole(config.pid_file, b"%d\n" % os.getpid())
-            ending.callback(config.pid_file.unlink, missing_ok=True)
-        ready = Ready(
+        return Ready(
             version=__version__,
             node_name=config.node_name,
             node_id=node.id,
@@ -256,12 +184,6 @@ class Agent:
             instances=len(catalog.services) - 1,
             index=catalog.index,
         )
-        print(self._greet(ready), flush=True)  # noqa: T201 - the one thing that the agent says to its starter
-        for warning in config.warnings:
-            logger.warning("%s", warning)
-        if config.ready_file:
-            _write_whole(config.ready_file, msgspec.json.encode({"pid": os.getpid(), **self._listeners}) + b"\n")
-            ending.callback(config.ready_file.unlink, missing_ok=True)
 
     async def _serve_until_stopped(self) -> None:
         while (number := await self._signals.get()) == signal.SIGHUP:
@@ -278,13 +200,19 @@ class Agent:
         async with self._reloading:
             try:
                 config = self._reload_config()
-                definitions = read_definitions(config.services, config.checks, node=self._config.node_name)
+                before = self._config  # what the agent was started with, but for what is defined
+                definitions = read_definitions(
+                    config.services, config.checks, before.kind_rule, node=before.node_name
+                )
+                watches = read_watches(config.watches)
                 await self._apply_definitions(definitions)
+                await self._set_watches(watches)
             except RegistaError as error:
                 logger.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - the text says all
                 raise
             set_up_logs(config.log_level, as_json=config.log_json)
-            logger.info("reloaded: %d services, %d checks defined", len(config.services), len(config.checks))
+            counts = len(config.services), len(config.checks), len(watches)
+            logger.info("reloaded: %d services, %d checks, %d watches defined", *counts)
 
     def stop(self) -> None:
         """Begins to stop, as SIGTERM does."""
@@ -302,9 +230,6 @@ class Agent:
             raise BadInput(f"Bad request: Unknown log level: {level}", field="loglevel")
         assert self._log_listeners is not None
         return self._log_listeners.listen(number, as_json=as_json)
-
-    def _uptime_s(self) -> float:
-        return self._clock() - self._started_s
 
     def describe_host(self) -> dict[str, Any]:
         """The machine that this agent runs on."""
@@ -330,6 +255,11 @@ async def _refuse_definitions(_definitions: Definitions) -> None:
     raise StoreUnavailable("the agent is still starting; try again in a moment")
 
 
+async def _refuse_watches(_watches: Iterable[Watch]) -> None:
+    """As above, with watches."""
+    raise StoreUnavailable("the agent is still starting; try again in a moment")
+
+
 def _listen_for_signals(signals: asyncio.Queue[signal.Signals]) -> None:
     """Puts the signals that this process is sent from now on there, instead of ending it."""
     loop = asyncio.get_running_loop()
@@ -337,18 +267,8 @@ def _listen_for_signals(signals: asyncio.Queue[signal.Signals]) -> None:
         loop.add_signal_handler(number, signals.put_nowait, number)
 
 
-def _raise_open_files_limit() -> None:
-    """Takes as many open files as the system grants: every waiting client holds one."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError, OSError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-
-
-def _write_whole(path: Path, content: bytes) -> None:
-    """Writes the file so that a reader sees all of it or none."""
-    beside = path.with_name(path.name + ".new")
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    except OSError as error:
-        raise ConfigError(f"the file {path} can't be written: {error.strerror}") from error
+def _prepare_process() -> None:
+    """Takes the open files that it may have, and has names resolved by threads of their own."""
+    raise_open_files_limit()
+    executor = concurrent.futures.ThreadPoolExecutor(_RESOLVER_THREADS, "regista-resolver")
+    asyncio.get_running_loop().set_default_executor(executor)

@@ -19,15 +19,21 @@ from regista.agent.config_file import find_files, is_readable, read_file
 from regista.agent.config_values import Definition, Layer, convert, convert_text, merge, parse_boolean, read_layer
 from regista.agent.keys import FLAGS, KEYS, file_name_of
 from regista.agent.settings import SETTINGS_BLOCKS, RegistrySettings
-from regista.health import HealthSettings
+from regista.catalog import DegradingSettings
+from regista.health import HealthSettings, KindRule, PassiveSettings, os_services_problem
 from regista.model import ConfigError
-from regista.protocols.consul import EventSettings, KvSettings
-from regista.protocols.http import HttpSettings
-from regista.protocols.native import HistorySettings
+from regista.notify import AlertSettings, NotifySettings
+from regista.protocols.consul import DrainSettings, EventSettings, KvSettings
+from regista.protocols.dns import DnsSettings
+from regista.protocols.http import HttpSettings, OverloadSettings
+from regista.protocols.native import HistorySettings, StreamSettings
 from regista.store import StoreSettings
 
 NODE_META_PAIRS_MAX = 64
 _META_KEY = re.compile(r"[A-Za-z0-9_-]*")
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+"""A token. Source: RFC 9110, 5.1."""
+_OWN_HEADERS = frozenset(("content-length", "transfer-encoding", "connection", "content-encoding", "content-type"))
 _DATACENTER = re.compile(r"[a-z0-9_-]+")
 
 
@@ -60,8 +66,11 @@ class AgentConfig:
         node_id: "" where the agent makes one.
         data_dir: None only with `dev`: then all is kept in memory.
         client_addr: one or several IP addresses, separated by spaces; `client_addresses` has them apart.
+        response_headers: of every answer of the HTTP API, besides its own.
         http_port, dns_port: 0 for a free one, -1 for off.
-        services, checks: as they stand in the files, objects in the spelling of Consul's files, not yet checked.
+        workers: how many processes there are besides.
+        dns_soa: refresh, retry, expire and minimum, in seconds.
+        services, checks, watches: as they stand in the files, objects in the spelling of Consul's files, unchecked.
         warnings: sentences for the log on what the files say without effect.
         files: those that were read, in order.
     """
@@ -77,28 +86,55 @@ class AgentConfig:
     client_addr: str
     http_port: int
     dns_port: int
+    workers: int
+    domain: str
+    alt_domain: str
+    recursors: tuple[str, ...]
+    dns_service_ttls: dict[str, str]
+    dns_service_suffixes: dict[str, str]
+    dns_soa: tuple[int, int, int, int]
+    response_headers: dict[str, str]
     log_level: str
     log_json: bool
     enable_script_checks: bool
+    enable_local_script_checks: bool
     ready_file: Path | None
     pid_file: Path | None
     services: tuple[Definition, ...]
     checks: tuple[Definition, ...]
+    watches: tuple[Definition, ...]
     warnings: tuple[str, ...]
     files: tuple[Path, ...]
     # One field for each of SETTINGS_BLOCKS.
     store: StoreSettings
     health: HealthSettings
+    passive: PassiveSettings
+    degrading: DegradingSettings
     http: HttpSettings
+    overload: OverloadSettings
+    dns_config: DnsSettings
     registry: RegistrySettings
     history: HistorySettings
+    streams: StreamSettings
+    notify: NotifySettings
+    alerts: AlertSettings
     events: EventSettings
     kv: KvSettings
+    drain: DrainSettings
 
     @property
     def client_addresses(self) -> tuple[str, ...]:
         """The addresses to listen at."""
         return tuple(self.client_addr.split())
+
+    @property
+    def kind_rule(self) -> KindRule:
+        """Which kinds of checks may be made, by whom."""
+        return KindRule(
+            scripts=self.enable_script_checks,
+            local_scripts=self.enable_local_script_checks,
+            os_services_problem=os_services_problem(),
+        )
 
 
 _PLAIN = Reading()
@@ -135,13 +171,21 @@ def load_config(
         dev=is_dev,
         **{name: values[name] for name in _PLAIN_FIELDS},
         data_dir=Path(values["data_dir"]) if values["data_dir"] else None,
+        response_headers=values["http_config.response_headers"],
         http_port=values["ports.http"],
         dns_port=values["ports.dns"],
+        recursors=tuple(values["recursors"]),
+        dns_service_ttls=values["dns_config.service_ttl"],
+        dns_service_suffixes=values["dns_config.service_suffixes"],
+        dns_soa=tuple(values[f"dns_config.soa.{name}"] for name in ("refresh", "retry", "expire", "min_ttl")),
         ready_file=Path(values["ready_file"]) if values["ready_file"] else None,
         pid_file=Path(values["pid_file"]) if values["pid_file"] else None,
         services=tuple(definition for layer in layers for definition in layer.services),
         checks=tuple(definition for layer in layers for definition in layer.checks),
-        warnings=tuple(dict.fromkeys(warning for layer in layers for warning in layer.warnings)),
+        watches=tuple(definition for layer in layers for definition in layer.watches),
+        warnings=tuple(
+            dict.fromkeys((*(warning for layer in layers for warning in layer.warnings), *_dangers(values)))
+        ),
         files=tuple(files),
         **{block: _settings(block, settings_type, values) for block, settings_type in SETTINGS_BLOCKS},
     )
@@ -155,9 +199,13 @@ _PLAIN_FIELDS = (
     "bind_addr",
     "advertise_addr",
     "client_addr",
+    "domain",
+    "alt_domain",
+    "workers",
     "log_level",
     "log_json",
     "enable_script_checks",
+    "enable_local_script_checks",
 )
 """The fields that hold just what is under the key of their name."""
 
@@ -205,7 +253,10 @@ def _read_environ(environ: Mapping[str, str]) -> Layer:
         text = environ.get(flag.variable)
         if text and flag.key:
             with _noting_problems(layer):
-                layer.values[flag.key] = convert_text(KEYS[flag.key], text, name=flag.variable)
+                if flag.stands_for is None:
+                    layer.values[flag.key] = convert_text(KEYS[flag.key], text, name=flag.variable)
+                elif parse_boolean(text, name=flag.variable):
+                    layer.values[flag.key] = flag.stands_for
     return layer
 
 
@@ -215,7 +266,8 @@ def _read_flags(flags: Mapping[str, Any]) -> Layer:
         value = flags.get(flag.parameter)
         if value is not None and flag.key:
             with _noting_problems(layer):
-                layer.values[flag.key] = convert(KEYS[flag.key], value, name=f"--{flag.name}")
+                wanted = value if flag.stands_for is None else flag.stands_for
+                layer.values[flag.key] = convert(KEYS[flag.key], wanted, name=f"--{flag.name}")
     return layer
 
 
@@ -252,6 +304,7 @@ def _finish(values: dict[str, Any], *, is_dev: bool, hostname: str) -> list[str]
             "data_dir cannot be empty; give --data-dir, or --dev to try Regista out with everything in memory."
         )
     problems += _meta_problems(values["node_meta"])
+    problems += _header_problems(values["http_config.response_headers"])
     return problems
 
 
@@ -278,6 +331,20 @@ def _finish_addresses(values: dict[str, Any], *, is_dev: bool) -> list[str]:
     return problems
 
 
+def _dangers(values: Mapping[str, Any]) -> list[str]:
+    """What is allowed, but should be known. Source: Consul 1.9, which warns of the same."""
+    if not values["enable_script_checks"] or values["ports.http"] < 0:
+        return []
+    if all(ipaddress.ip_address(word).is_loopback for word in values["client_addr"].split()):
+        return []
+    return [
+        (
+            "enable_script_checks lets everybody who reaches the HTTP API run programs on this machine, and "
+            "client_addr opens it to others; enable_local_script_checks runs those of the agent's own files alone."
+        )
+    ]
+
+
 def _is_address(word: str) -> bool:
     try:
         ipaddress.ip_address(word)
@@ -295,6 +362,19 @@ def _meta_problems(meta: Mapping[str, str]) -> list[str]:
         problem = _pair_problem(key, value)
         if problem:
             problems.append(f"node_meta invalid: Couldn't load metadata pair ('{key}', '{value}'): {problem}")
+    return problems
+
+
+def _header_problems(headers: Mapping[str, str]) -> list[str]:
+    """A header with another line in it would be two; those that say how long an answer is are the server's."""
+    problems = []
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or name.lower() in _OWN_HEADERS:
+            problems.append(f'http_config.response_headers: "{name}" is no header that can be added.')
+        elif not value.isprintable() or not value.isascii():
+            problems.append(
+                f'http_config.response_headers: the value of "{name}" has characters that cannot be sent.'
+            )
     return problems
 
 

@@ -27,6 +27,7 @@ class Layer:
     values: dict[str, Any] = dataclasses.field(default_factory=dict)
     services: list[Definition] = dataclasses.field(default_factory=list)
     checks: list[Definition] = dataclasses.field(default_factory=list)
+    watches: list[Definition] = dataclasses.field(default_factory=list)
     warnings: list[str] = dataclasses.field(default_factory=list)
     problems: list[str] = dataclasses.field(default_factory=list)
 
@@ -61,7 +62,11 @@ def read_layer(content: Mapping[str, Any], source: str, *, is_lenient: bool = Fa
         is_lenient: an unknown name is a warning, as for files written for a later Consul.
     """
     layer = Layer()
-    for single, several, found in (("service", "services", layer.services), ("check", "checks", layer.checks)):
+    for single, several, found in (
+        ("service", "services", layer.services),
+        ("check", "checks", layer.checks),
+        ("", "watches", layer.watches),
+    ):
         try:
             found.extend(find_definitions(content, single, several))
         except ConfigError as error:
@@ -151,10 +156,11 @@ def convert(key: Key, value: Any, *, name: str) -> Any:
         raise ConfigError(
             f"{name}: invalid port: {value}; it may be from 1 to {PORT_MOST}, 0 (a free one) or -1 (off)."
         )
-    if key.kind == "number":
-        value = float(value)
     if key.kind in ("integer", "number"):
         _check_bounds(key, value, name)
+    if key.kind == "number":
+        # Not before its bounds are known: the error shows it as it was written, and some are too long for a float.
+        value = float(value)
     if key.choices:
         value = value.lower()
         if value not in key.choices:

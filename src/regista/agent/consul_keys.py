@@ -34,7 +34,7 @@ Consul, so they are refused rather than passed over."""
 _TLS = "ca_file ca_path cert_file key_file tls_min_version tls_cipher_suites verify_incoming verify_outgoing"
 
 _TOP_LEVEL = """
-    primary_datacenter domain alt_domain server bootstrap bootstrap_expect
+    primary_datacenter server bootstrap bootstrap_expect
     advertise_addr_wan advertise_addr_ipv4 advertise_addr_ipv6 advertise_addr_wan_ipv4 advertise_addr_wan_ipv6
     advertise_reconnect_timeout
     serf_lan serf_wan translate_wan_addrs tagged_addresses.*
@@ -48,16 +48,16 @@ _TOP_LEVEL = """
     ca_file ca_path cert_file key_file verify_incoming verify_incoming_rpc verify_incoming_https verify_outgoing
     verify_server_hostname server_name tls_min_version tls_cipher_suites tls_prefer_server_cipher_suites
     enable_agent_tls_for_checks
-    recursors enable_debug disable_http_unprintable_char_filter default_query_time max_query_time
+    enable_debug disable_http_unprintable_char_filter default_query_time max_query_time
     raft_protocol raft_snapshot_threshold raft_snapshot_interval raft_trailing_logs
-    check_update_interval check_output_max_size discard_check_output enable_local_script_checks session_ttl_min
+    check_update_interval check_output_max_size discard_check_output session_ttl_min
     enable_central_service_config default_intention_policy
     ui ui_dir ui_content_path
     log_file log_rotate_bytes log_rotate_duration log_rotate_max_files
     log_sublevels.* enable_syslog syslog_facility
     disable_update_check disable_anonymous_signature disable_remote_exec disable_coordinates disable_host_node_id
     discovery_max_stale use_streaming_backend protocol primary_gateways primary_gateways_interval
-    watches segments segment non_voting_server read_replica partition experiments auto_reload_config
+    segments segment non_voting_server read_replica partition experiments auto_reload_config
     license_path disable_http2 xds.* cloud.* locality.* audit.* snapshot_agent.*
 """
 
@@ -75,11 +75,8 @@ _BLOCKS: dict[str, str] = {
     "tls.internal_rpc": f"{_TLS} verify_server_hostname server_name",
     "tls.https": _TLS,
     "tls.grpc": f"{_TLS} use_auto_cert",
-    "dns_config": "allow_stale max_stale node_ttl service_ttl.* enable_truncate udp_answer_limit a_record_limit "
-    "only_passing recursor_timeout recursor_strategy disable_compression enable_additional_node_meta_txt "
-    "use_cache cache_max_age prefer_namespace",
-    "dns_config.soa": "refresh retry expire min_ttl",
-    "http_config": "block_endpoints response_headers.* allow_write_http_from use_cache max_header_bytes",
+    "dns_config": "allow_stale max_stale use_cache cache_max_age prefer_namespace",
+    "http_config": "block_endpoints allow_write_http_from use_cache max_header_bytes",
     "limits": "http_max_conns_per_client https_handshake_timeout rpc_handshake_timeout rpc_client_timeout "
     "rpc_rate rpc_max_burst rpc_max_conns_per_client kv_max_value_size txn_max_req_len",
     "limits.request_limits": "mode read_rate write_rate",

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from regista.agent.writer import CatalogWriter, Plan
 from regista.catalog import (
     Catalog,
@@ -21,8 +23,9 @@ from regista.catalog import (
     register_check,
     register_service,
 )
-from regista.model import BadInput, CallerError, Check, ConfigError, caused_by
-from regista.protocols.consul import read_check, read_service
+from regista.health import KindRule
+from regista.model import CallerError, Check, ConfigError, caused_by
+from regista.protocols.consul import read_check, read_service, refuse_kind, refuse_kinds
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +44,12 @@ class Definitions:
 
 
 def read_definitions(
-    services: Iterable[Mapping[str, Any]], checks: Iterable[Mapping[str, Any]], *, node: str
+    services: Iterable[Mapping[str, Any]], checks: Iterable[Mapping[str, Any]], kind_rule: KindRule, *, node: str
 ) -> Definitions:
     """The definitions in the files' objects.
+
+    Args:
+        kind_rule: which kinds of checks may be made.
 
     Raises:
         ConfigError: naming the definition and its field.
@@ -51,10 +57,12 @@ def read_definitions(
 
     def read(what: str, number: int, value: Mapping[str, Any], reader: Callable[..., Any]) -> Any:
         try:
-            return reader(dict(value), node=node, manager="config")
-        except BadInput as error:
+            found = reader(dict(value), node=node, manager="config")
+            (refuse_kind if isinstance(found, Check) else refuse_kinds)(found, kind_rule)
+        except CallerError as error:
             called = value.get("name") or value.get("id") or f"number {number}"
             raise ConfigError(f'{what} "{called}" in the configuration: {error}') from error
+        return found
 
     return Definitions(
         tuple(read("service", number, each, read_service) for number, each in enumerate(services, start=1)),
@@ -85,7 +93,7 @@ async def reconcile(
         service = each.service
         if _is_held_by_another(catalog.services.get(service.key), f'service "{service.id}"'):
             continue
-        registration = dataclasses.replace(each, new_incarnation=new_id())
+        registration = msgspec.structs.replace(each, new_incarnation=new_id())
         await _write(writer, functools.partial(register_service, wanted=registration, now_s=wall_clock()))
     for check in definitions.checks:
         if not _is_held_by_another(catalog.checks.get(check.key), f'check "{check.id}"'):

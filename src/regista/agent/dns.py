@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from regista.agent.config import AgentConfig
 from regista.agent.log import Log
-from regista.agent.metric_shapes import counter, counters, gauge
+from regista.agent.metric_shapes import counter, counters, gauge, histogram
 from regista.model import ConfigError, parse_duration_s
 from regista.protocols.consul import Metric
 from regista.protocols.dns import (
     Answerer,
     DnsServer,
+    Explainer,
     Names,
     NamespaceMeaning,
     Resolver,
@@ -27,6 +29,14 @@ from regista.protocols.dns import (
 _STRATEGIES = ("sequential", "random")
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Dns:
+    """The server, and who explains its answers."""
+
+    server: DnsServer
+    explainer: Explainer
+
+
 def make_dns(
     log: Log,
     config: AgentConfig,
@@ -34,7 +44,7 @@ def make_dns(
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
     rng: random.Random,
-) -> DnsServer:
+) -> Dns:
     """The server, which has no address yet.
 
     Raises:
@@ -77,7 +87,10 @@ def make_dns(
         wall_clock=wall_clock,
     )
     resolver = Resolver(answerer, names, log.catalog.topics, recursors, settings, rng=rng, clock=clock)
-    return DnsServer(resolver, recursors, settings, clock=clock)
+    explainer = Explainer(
+        log.catalog, answerer, names, settings, domain=".".join(domain), recursors=config.recursors, rng=rng
+    )
+    return Dns(DnsServer(resolver, recursors, settings, clock=clock), explainer)
 
 
 def bind_dns(dns: DnsServer, config: AgentConfig) -> str:
@@ -99,6 +112,17 @@ def bind_dns(dns: DnsServer, config: AgentConfig) -> str:
     return found
 
 
+def listening(dns: DnsServer, config: AgentConfig) -> Mapping[str, Any]:
+    """Where DNS is answered, in the words of Consul's `DebugConfig`."""
+    return {
+        "DNSAddrs": [f"{transport}://{each}" for each in dns.addresses for transport in ("tcp", "udp")],
+        "DNSPort": config.dns_port,
+        "DNSDomain": f"{config.domain.strip('.')}.",
+        "DNSAltDomain": f"{config.alt_domain.strip('.')}." if config.alt_domain else "",
+        "DNSRecursors": list(config.recursors),
+    }
+
+
 def read_dns_metrics(dns: DnsServer) -> Iterable[Metric]:
     """What the server has counted."""
     found = dns.counters()
@@ -110,6 +134,8 @@ def read_dns_metrics(dns: DnsServer) -> Iterable[Metric]:
     yield Metric("dns_answers", text, answers, is_counter=True)
     text = "Answers over DNS that list instances, by service; those beyond a thousand together."
     yield counters("dns_service_answers", text, "service", found.services)
+    text = "From reading a question to sending its answer, over UDP; of those that came together, the first."
+    yield histogram("dns_answer_seconds", text, found.latencies)
     yield counter("dns_ready_hits", "Questions whose answer was ready.", found.hits)
     yield counter("dns_ready_misses", "Questions whose answer was not ready.", found.misses)
     yield gauge("dns_ready_entries", "Answers that are kept ready.", dns.ready_count)

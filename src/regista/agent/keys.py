@@ -19,6 +19,7 @@ Kind = Literal["text", "path", "integer", "number", "boolean", "duration", "port
 
 LOG_LEVELS = ("trace", "debug", "info", "warn", "err", "error")
 PORT_MOST = 65535
+_SOA_MOST = 2**31 - 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,12 +50,14 @@ class Flag:
     Attributes:
         key: the path of the key that it sets; "" for the two that stand above all files.
         kind: as a key's; `texts` for a flag that may be repeated.
+        stands_for: the value that its key gets from a boolean flag whose key is no boolean.
     """
 
     name: str
     key: str
     kind: Kind
     text: str
+    stands_for: Any = None
 
     @property
     def parameter(self) -> str:
@@ -101,6 +104,59 @@ AGENT_KEYS: tuple[Key, ...] = (
     Key("ports.http", "port", 8500, "The port of the HTTP API. 0: a free one; -1: off."),
     Key("ports.dns", "port", 8600, "The port of the DNS server, UDP and TCP. 0: a free one; -1: off."),
     Key(
+        "workers",
+        "integer",
+        0,
+        "How many further processes share the HTTP port, each with a copy of the catalog of its own, and answer "
+        "reads there. More answer more reads where there are cores for them, one each; each takes as much memory "
+        "as the agent itself. Writes stay with the agent.",
+        at_least=0,
+        at_most=64,
+    ),
+    Key("domain", "text", "consul", "The DNS domain that services and nodes are below."),
+    Key("alt_domain", "text", "", "Another domain for the same names; targets in answers are below `domain`."),
+    Key(
+        "recursors",
+        "texts",
+        (),
+        "DNS servers to ask about other names, in turn: `host`, `host:port` or `[v6]:port`. Without any, other "
+        "names get SERVFAIL.",
+    ),
+    Key(
+        "dns_config.service_ttl",
+        "map",
+        {},
+        'How long DNS answers about services may be kept, by service: `{web = "10s", "api*" = "5s", "*" = '
+        '"1s"}`. The name itself goes before the longest prefix. Default: 0s for all.',
+    ),
+    Key(
+        "dns_config.service_suffixes",
+        "map",
+        {},
+        'Further domains whose names mean services, as in Kubernetes: with `{"svc.cluster.local" = "ignored"}`, '
+        "`web.prod.svc.cluster.local` is the service `web`. The value says what `prod` is: `tag`, `datacenter` or "
+        "`ignored`.",
+    ),
+    Key("dns_config.soa.refresh", "integer", 3600, "The SOA record's refresh time.", "seconds", 0, _SOA_MOST),
+    Key("dns_config.soa.retry", "integer", 600, "The SOA record's retry time.", "seconds", 0, _SOA_MOST),
+    Key("dns_config.soa.expire", "integer", 86400, "The SOA record's expiry time.", "seconds", 0, _SOA_MOST),
+    Key(
+        "dns_config.soa.min_ttl",
+        "integer",
+        0,
+        "How long others may remember that there is no such name (RFC 2308).",
+        "seconds",
+        0,
+        _SOA_MOST,
+    ),
+    Key(
+        "http_config.response_headers",
+        "map",
+        {},
+        "Headers that every answer of the HTTP API has besides its own, such as `Access-Control-Allow-Origin` for "
+        "pages from elsewhere. Files are merged by name. Counts from the agent's start on.",
+    ),
+    Key(
         "log_level",
         "text",
         "info",
@@ -112,7 +168,15 @@ AGENT_KEYS: tuple[Key, ...] = (
         "enable_script_checks",
         "boolean",
         False,
-        "Allows checks that run programs. Whoever may register a service may then run programs on this machine.",
+        "Allows checks that run programs, as the agent's user: scripts, and commands in Docker containers. "
+        "Whoever reaches the HTTP API may then run programs on this machine. Counts from the agent's start on.",
+    ),
+    Key(
+        "enable_local_script_checks",
+        "boolean",
+        False,
+        "Allows checks that run programs where the agent's own configuration files define them, and refuses them "
+        "from the HTTP API.",
     ),
     Key("pid_file", "path", "", "A file with the process's number, written at the start and removed at the end."),
     Key("ready_file", "path", "", "A file written when the agent answers requests, and removed when it stops."),
@@ -120,6 +184,13 @@ AGENT_KEYS: tuple[Key, ...] = (
     Key("services", "definitions", (), "Services of this node, as a list of objects. Files are joined."),
     Key("check", "definitions", (), "One check of this node, as an object."),
     Key("checks", "definitions", (), "Checks of this node, as a list of objects. Files are joined."),
+    Key(
+        "watches",
+        "definitions",
+        (),
+        "What is run when something changes, as a list of objects; see docs/guides/events.md. Files are joined. A "
+        "reload takes changes in.",
+    ),
 )
 
 FLAGS: tuple[Flag, ...] = (
@@ -133,10 +204,21 @@ FLAGS: tuple[Flag, ...] = (
     Flag("client", "client_addr", "text", "The IP addresses that HTTP and DNS listen at. Default: 127.0.0.1."),
     Flag("http-port", "ports.http", "port", "The port of the HTTP API; 0 a free one, -1 off. Default: 8500."),
     Flag("dns-port", "ports.dns", "port", "The port of the DNS server; 0 a free one, -1 off. Default: 8600."),
+    Flag("workers", "workers", "integer", "How many further processes answer reads at the HTTP port. Default: 0."),
+    Flag("domain", "domain", "text", "The DNS domain of services and nodes. Default: consul."),
+    Flag("alt-domain", "alt_domain", "text", "Another DNS domain for the same names."),
+    Flag("recursor", "recursors", "texts", "A DNS server to ask about other names. May be repeated."),
     Flag("log-level", "log_level", "text", "trace, debug, info, warn or error. Default: info."),
     Flag("log-json", "log_json", "boolean", "Log one JSON object a line."),
     Flag("ready-file", "ready_file", "path", "A file written when the agent answers requests."),
     Flag("pid-file", "pid_file", "path", "A file with the process's number, for as long as it runs."),
+    Flag(
+        "no-response-cache",
+        "http.response_cache_bytes_max",
+        "boolean",
+        "Make every answer anew; for finding faults.",
+        stands_for=0,
+    ),
 )
 
 

@@ -59,6 +59,11 @@ class PastReplicas:
         # Others may want it too, so a caller that goes does not end it.
         return await asyncio.shield(task)
 
+    @property
+    def builds_count(self) -> int:
+        """How many states are being made, or wait for their turn."""
+        return len(self._under_way)
+
     async def index(self, point: str, *, field: str) -> int:
         """The index that a parameter means: itself, or that of the last transaction at a time.
 

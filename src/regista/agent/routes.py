@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from regista.agent.past import PastReplicas
-from regista.health import Scheduler
+from regista.agent.store_state import StoreState
+from regista.health import PassiveSettings, Scheduler
+from regista.notify import AlertDesk, Webhooks
 from regista.protocols import consul, native
-from regista.protocols.http import HttpServer, Route
+from regista.protocols.http import ClientTraffic, Route
 from regista.store import Store
+
+
+Busiest = Callable[[Callable[[ClientTraffic], int], int], tuple[Sequence[ClientTraffic], int]]
 
 
 def all_routes(
@@ -17,29 +22,53 @@ def all_routes(
     *,
     log: Store,
     past: PastReplicas,
+    feed: native.EventFeed,
+    instances: native.InstanceFeed,
+    limits: native.Limited,
+    webhooks: Webhooks,
+    alerts: AlertDesk,
     scheduler: Scheduler,
+    store_state: StoreState,
     history: native.HistorySettings,
-    http: Callable[[], HttpServer],
+    passive: PassiveSettings,
+    busiest: Busiest,
+    explain_name: Callable[[str, str], Mapping[str, Any]],
 ) -> tuple[Route, ...]:
     """The routes, with their handlers; a new HTTP door is a line here.
 
     Args:
         context: what the Consul door works with; the others see the same replica.
-        http: the server that will answer them.
+        busiest: gives the first clients by a figure, see `HttpServer.busiest`.
+        explain_name: explains an answer over DNS, see `Explainer.explain`.
     """
     routes: tuple[Route, ...] = ()
     own = native.Context(
         catalog=context.catalog,
         log=log,
         past=past,
+        events=feed,
+        instances=instances,
+        limits=limits,
+        webhooks=webhooks,
+        alerts=alerts,
+        new_id=context.new_id,
         deadlines=scheduler,
+        guard=scheduler,
+        passive=scheduler.passive,
+        passive_settings=passive,
         # The doors do not know each other, but a question has one meaning.
         read_question=lambda request: consul.read_health_question(request, context),
         question_parameters=consul.QUESTION,
+        answer_read=lambda request, **question: consul.answer_read(request, context, **question),
+        read_parameters=consul.READ,
+        store=store_state,
+        hearing=scheduler.listening,
+        degrading=context.degrading,
         node_name=context.identity.node_name,
         version=context.identity.version,
         routes=lambda: routes,
-        busiest=lambda by, count: http().busiest(by, count),
+        busiest=busiest,
+        explain_name=explain_name,
         settings=history,
         wall_clock=context.wall_clock,
     )
@@ -47,14 +76,28 @@ def all_routes(
     return routes
 
 
-class _Nothing:
-    """Has every attribute, and each is nothing again."""
+class Nothing:
+    """Has every attribute, and each is nothing again: in place of what is not used."""
 
-    def __getattr__(self, name: str) -> _Nothing:
+    def __getattr__(self, name: str) -> Nothing:
         return self
 
 
 def described_routes() -> tuple[Route, ...]:
     """The routes without an agent behind them: for what is told of them, not to be called."""
-    nothing = cast("Any", _Nothing())
-    return all_routes(nothing, log=nothing, past=nothing, scheduler=nothing, history=nothing, http=nothing)
+    nothing = cast("Any", Nothing())
+    return all_routes(
+        nothing,
+        log=nothing,
+        past=nothing,
+        feed=nothing,
+        instances=nothing,
+        limits=nothing,
+        webhooks=nothing,
+        alerts=nothing,
+        scheduler=nothing,
+        store_state=nothing,
+        history=nothing, passive=nothing,
+        busiest=nothing,
+        explain_name=nothing,
+    )

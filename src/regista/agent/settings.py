@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from regista.health import HealthSettings
+from regista.catalog import DegradingSettings
+from regista.health import HealthSettings, PassiveSettings
 from regista.model import setting
-from regista.protocols.consul import EventSettings, KvSettings
-from regista.protocols.http import HttpSettings
-from regista.protocols.native import HistorySettings
+from regista.notify import AlertSettings, NotifySettings
+from regista.protocols.consul import DrainSettings, EventSettings, KvSettings
+from regista.protocols.dns import DnsSettings
+from regista.protocols.http import HttpSettings, OverloadSettings
+from regista.protocols.native import HistorySettings, StreamSettings
 from regista.store import StoreSettings
 
 
@@ -66,10 +69,18 @@ class RegistrySettings:
 SETTINGS_BLOCKS: tuple[tuple[str, type[Any]], ...] = (
     ("store", StoreSettings),
     ("health", HealthSettings),
+    ("passive", PassiveSettings),
+    ("degrading", DegradingSettings),
     ("http", HttpSettings),
+    ("overload", OverloadSettings),
+    ("dns_config", DnsSettings),
     ("registry", RegistrySettings),
     ("history", HistorySettings),
+    ("streams", StreamSettings),
+    ("notify", NotifySettings),
+    ("alerts", AlertSettings),
     ("events", EventSettings),
     ("kv", KvSettings),
+    ("drain", DrainSettings),
 )
 """The rooms with settings, by the name of their block in the file; `AgentConfig` has a field for each."""

@@ -25,10 +25,12 @@ class StoreState:
 
     Attributes:
         outages: how often it began that the store can't be written.
+        on_change: is called each time that this begins or ends, but for a write that hangs, which only time tells.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self.outages = 0
+        self.on_change: Callable[[], None] = lambda: None
         self._clock = clock
         self._failed_s: float | None = None
         self._under_way = 0
@@ -51,8 +53,9 @@ class StoreState:
         self._under_way -= 1
         if self._under_way:
             self._progress_s = self._clock()
-        if is_made:
+        if is_made and self._failed_s is not None:
             self._failed_s = None
+            self.on_change()
 
     def fail(self) -> None:
         """Says that a write has come back that the store could not make."""
@@ -61,6 +64,7 @@ class StoreState:
         if self._failed_s is None:
             self.outages += 1
             self._failed_s = self._progress_s
+            self.on_change()
 
     def stale_s(self) -> float | None:
         """For how long nothing could be written; None while all is well."""

@@ -5,17 +5,37 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from regista.agent.store_state import StoreState
 from regista.catalog import Catalog, stamped
-from regista.model import Cause, Conflict, Contended, Transaction
+from regista.model import Cause, Conflict, Contended, StoreUnavailable, Transaction
 from regista.store import Store
 
 Plan = Callable[[Catalog], Transaction]
 
+_PROVE_S = 1.0
+"""Between two tries of a store that can't be written."""
+
 
 class CatalogWriter:
-    """Joins the replica, on which plans are made, to the store, which judges them."""
+    """Joins the replica, on which plans are made, to the store, which judges them.
 
-    def __init__(self, catalog: Catalog, store: Store, *, conflict_retries_max: int) -> None:
+    Args:
+        state: is told how the writes come out.
+        prove_s: between two tries of a store that can't be written.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        store: Store,
+        *,
+        conflict_retries_max: int,
+        state: StoreState,
+        prove_s: float = _PROVE_S,
+    ) -> None:
+        self._state = state
+        self._prove_s = prove_s
+        self._has_failed = asyncio.Event()
         self._catalog = catalog
         self._store = store
         self._conflict_retries_max = conflict_retries_max
@@ -70,7 +90,7 @@ class CatalogWriter:
             if not transaction.changes:
                 return self._catalog.index
             try:
-                return await self._store.commit(stamped(transaction, cause))
+                return await self._commit(stamped(transaction, cause))
             except Conflict:
                 # The replica has applied what stood in the way before the store said so: plan on that.
                 continue
@@ -78,6 +98,39 @@ class CatalogWriter:
             "others keep changing the same records; nothing was written. Try again, or raise "
             "registry.conflict_retries_max in the agent's configuration."
         )
+
+    async def _commit(self, transaction: Transaction) -> int:
+        """As the store's; the state is told how it comes out."""
+        self._state.begin()
+        try:
+            index = await self._store.commit(transaction)
+        except StoreUnavailable:
+            self._state.fail()
+            self._has_failed.set()
+            raise
+        except BaseException:
+            self._state.end(is_made=False)
+            raise
+        self._state.end(is_made=True)
+        return index
+
+    async def keep_trying(self) -> None:
+        """After each write that the store could not make, tries it until it takes one; runs until cancelled."""
+        while True:
+            await self._has_failed.wait()
+            self._has_failed.clear()
+            while self._state.has_failed:
+                await asyncio.sleep(self._prove_s)
+                self._state.begin()
+                try:
+                    await self._store.prove()
+                except StoreUnavailable:
+                    self._state.fail()
+                except BaseException:
+                    self._state.end(is_made=False)
+                    raise
+                else:
+                    self._state.end(is_made=True)
 
     async def barrier(self) -> int:
         """An index at or above every write acknowledged anywhere before; the replica has it."""

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from regista.model import (
+    Alert,
     Batch,
     Cause,
     Check,
@@ -111,7 +112,29 @@ class ConfigData(msgspec.Struct, frozen=True, gc=False):
     cause: Cause
 
 
-Data: TypeAlias = ServiceData | HealthData | NodeData | KvData | ConfigData
+class AlertData(msgspec.Struct, frozen=True, gc=False):
+    """An alert that fires, or has ended.
+
+    Attributes:
+        service, node: of its labels; "" where it has none.
+        since, fired_at, resolved_at: RFC 3339; the last is None while it fires.
+    """
+
+    id: str
+    rule: str
+    service: str
+    node: str
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    value: float
+    sentence: str
+    since: str
+    fired_at: str
+    resolved_at: str | None
+    cause: Cause
+
+
+Data: TypeAlias = ServiceData | HealthData | NodeData | KvData | ConfigData | AlertData
 
 EVENT_TYPES: dict[str, type[Data]] = {
     "service.registered": ServiceData,
@@ -128,6 +151,8 @@ EVENT_TYPES: dict[str, type[Data]] = {
     "config.created": ConfigData,
     "config.updated": ConfigData,
     "config.deleted": ConfigData,
+    "alert.firing": AlertData,
+    "alert.resolved": AlertData,
 }
 """Every type of event, with the form of its data."""
 
@@ -141,7 +166,7 @@ class ChangeEvent(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         index, position: its transaction, and its place among that one's events, from 0.
         type: one of `EVENT_TYPES`.
-        subject: what it is about: `service/node/id`, a node's name, a key, `kind/name`.
+        subject: what it is about: `service/node/id`, a node's name, a key, `kind/name`, `rule/id`.
     """
 
     index: int
@@ -253,6 +278,32 @@ class _Reading:
                 case ConfigEntry() as entry:
                     entry_data = ConfigData(entry.entry_kind, entry.name, self._cause)
                     yield f"config.{_word(before, after, _STORE_WORDS)}", entry.key, entry_data
+                case Alert() as alert if after is not None:
+                    yield from self._alert(alert, before)
+
+    def _alert(self, alert: Alert, before: Record | None) -> Iterator[_Event]:
+        """That it fires, unless that was told; that it has ended, or both where it was written only then."""
+        subject = f"{alert.rule}/{alert.id}"
+        if before is None:
+            yield "alert.firing", subject, self._alert_data(msgspec.structs.replace(alert, resolved_at_s=0.0))
+        if not alert.is_firing and (not isinstance(before, Alert) or before.is_firing):
+            yield "alert.resolved", subject, self._alert_data(alert)
+
+    def _alert_data(self, alert: Alert) -> AlertData:
+        return AlertData(
+            alert.id,
+            alert.rule,
+            alert.labels.get("service", ""),
+            alert.labels.get("node", ""),
+            alert.labels,
+            alert.annotations,
+            alert.value,
+            alert.sentence,
+            format_time(alert.since_s),
+            format_time(alert.fired_at_s),
+            None if alert.is_firing else format_time(alert.resolved_at_s),
+            self._cause,
+        )
 
     def _service(self, service: Service, word: str) -> _Event:
         data = ServiceData(

@@ -38,6 +38,8 @@ def distance_from(coordinates: CoordinateShelf, near: str) -> Callable[[str], fl
     """
     near_key = near.lower()
     here = coordinates.by_node.get(near_key, {})
+    if not here:
+        return lambda node: ITSELF if node.lower() == near_key else UNKNOWN
     known: dict[str, float] = {near_key: ITSELF}
 
     def distance(node: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
+from regista.catalog.own_checks import is_drain
 from regista.catalog.queries import Instance, Lookup
 from regista.catalog.replica import Catalog
 from regista.model import PASSING, Check, Entry, Node, Service
@@ -95,6 +96,8 @@ def _about_health(instance: Instance) -> Finding:
 
 def _told_check(entry: Entry[Check]) -> str:
     check = entry.record
+    if is_drain(check):
+        return f"it is draining: {check.output[:1].lower()}{check.output[1:].rstrip('.')}"
     whose = "" if check.service_id else f" of node {check.node}"
     return f'check "{check.id}"{whose} is {check.status}'
 

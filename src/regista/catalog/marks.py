@@ -14,7 +14,8 @@ Mark: TypeAlias = Literal["flapping", "suspect"]
 """`flapping`: a check that is held at its worse state. `suspect`: an instance that would be gone if the agent
 trusted its own ears."""
 
-_KIND_OF: Mapping[Mark, str] = MappingProxyType({"flapping": "check", "suspect": "service"})
+MARKS: Mapping[Mark, str] = MappingProxyType({"flapping": "check", "suspect": "service"})
+"""Every mark, with the kind of the records that may have it."""
 
 
 class Marks:
@@ -23,7 +24,7 @@ class Marks:
     __slots__ = ("_by_mark",)
 
     def __init__(self) -> None:
-        self._by_mark: dict[Mark, dict[str, str]] = {mark: {} for mark in _KIND_OF}
+        self._by_mark: dict[Mark, dict[str, str]] = {mark: {} for mark in MARKS}
 
     def of(self, mark: Mark) -> Mapping[str, str]:
         """The sentences of all records that have the mark, by key; read only."""
@@ -43,5 +44,5 @@ class Marks:
     def drop(self, kind: str, key: str) -> None:
         """Forgets all marks of a record that is gone."""
         for mark, marked in self._by_mark.items():
-            if marked and _KIND_OF[mark] == kind:
+            if marked and MARKS[mark] == kind:
                 marked.pop(key, None)

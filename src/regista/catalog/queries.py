@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable
+
+import msgspec
 
 from regista.catalog.distance import distance_from
 from regista.catalog.indexes import Checks
@@ -14,8 +15,7 @@ from regista.model import PASSING, Check, Entry, Node, Service, node_item_key
 Pair = tuple[str, str]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(msgspec.Struct, frozen=True):
     """Which instances of a service are wanted.
 
     Attributes:
@@ -37,8 +37,7 @@ class Lookup:
     within_mesh: bool = False
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Instance:
+class Instance(msgspec.Struct, frozen=True):
     """An instance with what is known of its node and its health; `node` is None if nobody registered it."""
 
     service: Entry[Service]
@@ -79,13 +78,19 @@ def find_instances(catalog: Catalog, lookup: Lookup) -> list[Instance]:
             continue
         if lookup.version is not None and not lookup.version.admits((service.meta or {}).get("version", "")):
             continue
-        instance = Instance(entry, catalog.nodes.get(node_key), tuple(catalog.check_entries(service)))
+        instance = instance_of(catalog, entry)
         if not lookup.passing_only or instance.is_passing:
             found.append(instance)
     if lookup.near:
         distance = distance_from(catalog.coordinates, lookup.near)
         found.sort(key=lambda instance: distance(instance.service.record.node))
     return found
+
+
+def instance_of(catalog: Catalog, entry: Entry[Service]) -> Instance:
+    """A service's entry as an instance."""
+    service = entry.record
+    return Instance(entry, catalog.nodes.get(service.node.lower()), catalog.check_entries(service))
 
 
 def node_list(catalog: Catalog, *, meta: tuple[Pair, ...] = (), near: str = "") -> list[Entry[Node]]:

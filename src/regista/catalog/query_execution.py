@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from regista.catalog.degrading import Available, is_withdrawn, panic_threshold, share_out
 from regista.catalog.distance import distance_from
 from regista.catalog.queries import Instance
 from regista.catalog.query_templates import Template
@@ -42,23 +43,32 @@ def find_query(catalog: Catalog, id_or_name: str) -> Entry[PreparedQuery] | None
 
 
 def answer_query(
-    catalog: Catalog, query: PreparedQuery, *, near: str = "", limit: int = 0, shuffle: Shuffle
-) -> list[Instance]:
+    catalog: Catalog,
+    query: PreparedQuery,
+    *,
+    near: str = "",
+    limit: int = 0,
+    shuffle: Shuffle,
+    threshold_default: float = 0.0,
+) -> Available:
     """The instances that a query asks for, in random order, or by distance from `near`.
+
+    What the query calls usable (not critical, or passing) is what counts for the panic threshold.
 
     Args:
         near: a node's name; "" for none.
         limit: how many at the most; 0 for all.
         shuffle: puts a list in random order.
+        threshold_default: the panic threshold of a service that has none of its own, in percent.
 
     Source: Consul 1.9, query/execute (behaviour).
     """
     group = catalog.service_indexes.by_name.get(query.service.lower())
     if group is None:
-        return []
+        return Available([])
     ignored = frozenset(query.ignore_check_ids or ())
     wanted, unwanted = _wanted_tags(query.tags or ())
-    found = []
+    candidates = []
     for entry in group.ordered():
         service = entry.record
         if not _has_pairs(service.meta, query.service_meta):
@@ -69,14 +79,19 @@ def answer_query(
         node = catalog.nodes.get(service.node.lower())
         if not _has_pairs(node.record.meta if node else None, query.node_meta):
             continue
-        checks = tuple(catalog.check_entries(service))
-        if _is_usable(checks, ignored, only_passing=query.only_passing):
-            found.append(Instance(entry, node, checks))
+        candidates.append(Instance(entry, node, tuple(catalog.check_entries(service))))
+    available = share_out(
+        candidates,
+        lambda each: _is_usable(each.checks, ignored, only_passing=query.only_passing),
+        threshold=panic_threshold(catalog, query.service, default=threshold_default),
+        withdrawn=lambda each: is_withdrawn(check for check in each.checks if check.record.id not in ignored),
+    )
+    found = available.instances
     shuffle(found)
     if near:
         distance = distance_from(catalog.coordinates, near)
         found.sort(key=lambda instance: distance(instance.service.record.node))
-    return found[:limit] if limit > 0 else found
+    return Available(found[:limit] if limit > 0 else found, available.findings)
 
 
 def _wanted_tags(tags: Iterable[str]) -> tuple[set[str], set[str]]:

@@ -58,10 +58,11 @@ def mesh_topic(name: str) -> str:
 
 
 class _Topic:
-    __slots__ = ("index", "version", "watchers")
+    __slots__ = ("index", "is_touched", "version", "watchers")
 
     def __init__(self, index: int, version: int) -> None:
         self.index = index
+        self.is_touched = False
         self.version = version
         self.watchers: dict[int, WakeUp] | None = None
 
@@ -71,13 +72,16 @@ class Topics:
 
     A topic nobody ever touched has the index `absent_index`, which other topics' changes don't move; so a
     caller who waits for a name that doesn't exist waits for *that name*.
+
+    Attributes:
+        changes_count: grows with whatever makes the version of any topic another, and never goes back.
     """
 
     def __init__(self) -> None:
         self.absent_index = 1
+        self.changes_count = 0
         self._topics: dict[str, _Topic] = {}
         self._tickets = 0
-        self._versions = 0
         self._absent_version = 0
 
     def __len__(self) -> int:
@@ -95,6 +99,11 @@ class Topics:
         topics = self._topics
         return max(topics[name].index if name in topics else self.absent_index for name in names)
 
+    def touched_index(self, names: Iterable[str]) -> int:
+        """The highest index at which any of these topics was touched, as far as is remembered; 0 for never."""
+        topics = self._topics
+        return max((topics[name].index for name in names if name in topics and topics[name].is_touched), default=0)
+
     def version(self, names: Iterable[str]) -> tuple[int, ...]:
         """A value that differs whenever anything about these topics may have changed."""
         versions: list[int] = []
@@ -110,6 +119,7 @@ class Topics:
             if topic is None:
                 topic = self._topics[name] = _Topic(index, self._absent_version)
             topic.index = max(topic.index, index)
+            topic.is_touched = True
             topic.version = self._next_version()
 
     def refresh(self, names: Iterable[str]) -> None:
@@ -165,5 +175,5 @@ class Topics:
 
     def _next_version(self) -> int:
         """One count for all topics, so that a topic that is dropped and comes back never repeats a version."""
-        self._versions += 1
-        return self._versions
+        self.changes_count += 1
+        return self.changes_count

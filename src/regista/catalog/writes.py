@@ -8,13 +8,13 @@ identical registration costs no index.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable
 
 import msgspec
 
 from regista.catalog.drafts import Draft
 from regista.catalog.live_drafts import LiveDraft
+from regista.catalog.own_checks import is_drain, is_own_check
 from regista.catalog.replica import Catalog
 from regista.catalog.sidecars import Sidecar, placed, sidecar_key
 from regista.model import (
@@ -36,8 +36,7 @@ from regista.model import (
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Registration:
+class Registration(msgspec.Struct, frozen=True):
     """What a caller wants to be true of one instance.
 
     Attributes:
@@ -86,6 +85,7 @@ def register_service(catalog: Catalog, wanted: Registration, *, now_s: float) ->
     if found and claimed and found.record.incarnation != claimed:
         reason = f"was replaced by incarnation {claimed}"
         bury(catalog, draft, found.record, reason, now_s)
+        _end_drain(catalog, draft, service)
     draft.put(found, service)
     _put_checks(catalog, draft, service, wanted.checks, replace_checks=wanted.replace_checks)
     _put_sidecar(catalog, draft, wanted, service.incarnation, now_s)
@@ -218,8 +218,7 @@ def deregister_node(catalog: Catalog, name: str, *, reason: str, now_s: float) -
     return draft.transaction()
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class CatalogEntry:
+class CatalogEntry(msgspec.Struct, frozen=True):
     """What a caller of the catalog's own paths wants to be true: a node, and what is on it.
 
     Attributes:
@@ -362,7 +361,15 @@ def _put_checks(
         kept.add(check.key)
     if replace_checks:
         for entry in catalog.check_indexes.by_instance.get(service.key, ()):
-            if entry.record.key not in kept:
+            if entry.record.key not in kept and not is_own_check(entry.record):
+                draft.delete(entry)
+
+
+def _end_drain(catalog: Catalog, draft: Draft, service: Service) -> None:
+    """The instance and its sidecar drain no longer: it was another life of it that was on its way out."""
+    for key in (service.key, sidecar_key(service)):
+        for entry in catalog.check_indexes.by_instance.get(key, ()):
+            if is_drain(entry.record):
                 draft.delete(entry)
 
 
@@ -370,7 +377,7 @@ def _put_sidecar(catalog: Catalog, draft: Draft, wanted: Registration, incarnati
     """The instance's sidecar as the caller wants it, or gone if it wants none."""
     found = catalog.services.get(sidecar_key(wanted.service))
     if wanted.sidecar is None:
-        if found and _goes_with(found.record, wanted.service):
+        if found and goes_with(found.record, wanted.service):
             _delete_service(catalog, draft, found, "is no longer wanted by its instance", now_s)
         return
     if found:
@@ -381,7 +388,8 @@ def _put_sidecar(catalog: Catalog, draft: Draft, wanted: Registration, incarnati
     _put_checks(catalog, draft, service, checks, replace_checks=wanted.replace_checks)
 
 
-def _goes_with(sidecar: Service, service: Service) -> bool:
+def goes_with(sidecar: Service, service: Service) -> bool:
+    """Whether the one was registered with the other, and ends with it."""
     return bool(sidecar.sidecar_of) and sidecar.sidecar_of.lower() == service.id.lower()
 
 
@@ -446,7 +454,7 @@ def _delete_service(catalog: Catalog, draft: Draft, found: Entry[Service], reaso
         draft.delete(check)
     bury(catalog, draft, found.record, reason, now_s)
     sidecar = catalog.services.get(sidecar_key(found.record))
-    if sidecar and _goes_with(sidecar.record, found.record):
+    if sidecar and goes_with(sidecar.record, found.record):
         _delete_service(catalog, draft, sidecar, reason, now_s)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http.client
 import json
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -16,6 +17,9 @@ from regista.cli.transport import TlsOptions, open_connection, parse_address
 
 TIMEOUT_S = 10.0
 """An agent answers from memory; one that needs longer than this is not well."""
+
+LINE_BYTES_MAX = 16 * 1024 * 1024
+"""Of a stream: an event says less than the request that brought it about, whose body has a limit of its own."""
 
 Parameters = Mapping[str, str | Sequence[str]]
 
@@ -106,14 +110,21 @@ class AgentClient:
         """
         return self._request("GET", path, {**self._reading, **(parameters or {})}, None, timeout_s)
 
-    def put(self, path: Sequence[str], body: Any = None, parameters: Parameters | None = None) -> Answer:
+    def put(
+        self,
+        path: Sequence[str],
+        body: Any = None,
+        parameters: Parameters | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Answer:
         """The answer to a PUT of `body` as JSON.
 
         Raises:
             AgentUnreachable, AgentRefused: see there.
         """
         data = b"" if body is None else json.dumps(body, ensure_ascii=False).encode()
-        return self._request("PUT", path, parameters or {}, data, TIMEOUT_S)
+        return self._request("PUT", path, parameters or {}, data, timeout_s)
 
     def put_bytes(
         self,
@@ -130,13 +141,21 @@ class AgentClient:
         """
         return self._request("PUT", path, parameters or {}, data, timeout_s)
 
-    def post(self, path: Sequence[str], body: Any) -> Answer:
+    def post(
+        self,
+        path: Sequence[str],
+        body: Any,
+        parameters: Parameters | None = None,
+        *,
+        timeout_s: float = TIMEOUT_S,
+    ) -> Answer:
         """The answer to a POST of `body` as JSON.
 
         Raises:
             AgentUnreachable, AgentRefused: see there.
         """
-        return self._request("POST", path, {}, json.dumps(body, ensure_ascii=False).encode(), TIMEOUT_S)
+        data = json.dumps(body, ensure_ascii=False).encode()
+        return self._request("POST", path, parameters or {}, data, timeout_s)
 
     def delete(self, path: Sequence[str], parameters: Parameters | None = None) -> Answer:
         """The answer to a DELETE.
@@ -146,27 +165,67 @@ class AgentClient:
         """
         return self._request("DELETE", path, parameters or {}, None, TIMEOUT_S)
 
+    @contextlib.contextmanager
+    def stream(
+        self, path: Sequence[str], parameters: Parameters | None = None, *, timeout_s: float
+    ) -> Iterator[Iterator[bytes]]:
+        """The lines of an answer that has no end yet, without their ends; closed with the block.
+
+        Args:
+            timeout_s: how long nothing may come.
+
+        Raises:
+            AgentUnreachable, AgentRefused: see there; the first also while the lines are read.
+        """
+        target = self._target(path, {**self._reading, **(parameters or {})})
+        connection = open_connection(self._address, self._tls, timeout_s=timeout_s)
+        try:
+            with self._telling_unreachable():
+                connection.request("GET", target, headers=self._headers)
+                response = connection.getresponse()
+                body = b"" if response.status == http.client.OK else response.read()
+            # Of an answer that ends with its connection the response has the socket, and not the connection.
+            with contextlib.closing(response):
+                if response.status != http.client.OK:
+                    raise _refused(response, body, f"GET {target}")
+                yield self._lines(response)
+        finally:
+            connection.close()
+
+    def _lines(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        with self._telling_unreachable():
+            while line := response.readline(LINE_BYTES_MAX):
+                if not line.endswith(b"\n"):
+                    raise http.client.LineTooLong("line of the stream")
+                yield line.rstrip(b"\r\n")
+
+    @contextlib.contextmanager
+    def _telling_unreachable(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as error:
+            raise AgentUnreachable(self._unreachable_text(error)) from error
+
+    def _target(self, path: Sequence[str], parameters: Parameters) -> str:
+        target = "/".join((f"{self._address.prefix}/v1", *(quote(part, safe="") for part in path)))
+        asked = {**self._always, **parameters}
+        return f"{target}?{urlencode(asked, doseq=True)}" if asked else target
+
     def _request(
         self, method: str, path: Sequence[str], parameters: Parameters, data: bytes | None, timeout_s: float
     ) -> Answer:
-        target = "/".join((f"{self._address.prefix}/v1", *(quote(part, safe="") for part in path)))
-        asked = {**self._always, **parameters}
-        if asked:
-            target += "?" + urlencode(asked, doseq=True)
+        target = self._target(path, parameters)
         connection = open_connection(self._address, self._tls, timeout_s=timeout_s)
         try:
-            connection.request(method, target, body=data, headers=self._headers)
-            response = connection.getresponse()
-            body = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise AgentUnreachable(self._unreachable_text(error)) from error
+            with self._telling_unreachable():
+                connection.request(method, target, body=data, headers=self._headers)
+                response = connection.getresponse()
+                body = response.read()
         finally:
             connection.close()
-        index = _index(response.getheader("X-Consul-Index"))
         if response.status != http.client.OK:
-            text = body.decode("utf-8", "replace").strip() or response.reason
-            raise AgentRefused(text, code=response.status, request=f"{method} {target}", index=index)
-        return Answer(body, index)
+            raise _refused(response, body, f"{method} {target}")
+        return Answer(body, _index(response.getheader("X-Consul-Index")))
 
     def _unreachable_text(self, error: Exception) -> str:
         match error:
@@ -186,6 +245,12 @@ class AgentClient:
             f'No agent answers at {self.url}: {reason}. Start one with "regista agent --dev", or name another '
             "with --http-addr."
         )
+
+
+def _refused(response: http.client.HTTPResponse, body: bytes, request: str) -> AgentRefused:
+    text = body.decode("utf-8", "replace").strip() or response.reason
+    index = _index(response.getheader("X-Consul-Index"))
+    return AgentRefused(text, code=response.status, request=request, index=index)
 
 
 def _index(text: str | None) -> int:

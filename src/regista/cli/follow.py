@@ -55,11 +55,11 @@ def follow(
         try:
             answer = _ask(client, path, {**parameters, **waiting}, absent)
         except (AgentUnreachable, AgentRefused) as error:
-            if not has_answered or (isinstance(error, AgentRefused) and not _is_passing_trouble(error.code)):
+            if not has_answered or (isinstance(error, AgentRefused) and not is_passing_trouble(error.code)):
                 raise
             if not retry_s:
                 yield Lost(error.message)
-            retry_s = min(max(RETRY_FIRST_S, retry_s * 2), RETRY_MOST_S)
+            retry_s = next_retry_s(retry_s)
             index = 0
             sleep(retry_s)
             continue
@@ -84,5 +84,15 @@ def _ask(
         return Answer(absent, error.index)
 
 
-def _is_passing_trouble(code: int) -> bool:
+def next_retry_s(retry_s: float) -> float:
+    """How long to wait before asking again; longer each time.
+
+    Args:
+        retry_s: how long was waited before; 0 at first.
+    """
+    return min(max(RETRY_FIRST_S, retry_s * 2), RETRY_MOST_S)
+
+
+def is_passing_trouble(code: int) -> bool:
+    """Whether an answer with this status may be another one later, to the same question."""
     return code >= 500 or code == 429

@@ -64,6 +64,8 @@ def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"The store can't be written since {found['store']['unwritable_s']:g}s: answers are stale."
     if found["agent"]["abstains"]:
         yield one_line(found["agent"]["abstains"])
+    if not found["agent"]["protection_enabled"]:
+        yield "Mass-expiry protection is switched off; `regista health protection on` switches it on."
     for each in found["protections"]:
         yield one_line(each["sentence"])
     for count, told in (

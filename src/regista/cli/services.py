@@ -1,4 +1,4 @@
-"""`regista services`: registering services with an agent by hand, from flags or from files."""
+"""`regista services`: registering services with an agent by hand, from flags or from files, and their end."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import click
 from regista.cli.agent_room import agent_room
 from regista.cli.client import AgentClient
 from regista.cli.definitions import service_body
+from regista.cli.drain import drain
 from regista.cli.options import agent_options
 from regista.model import ConfigError
 
@@ -20,7 +21,10 @@ DEFAULT_INTERVAL = "10s"
 
 @click.group(epilog="\b\nExample:\n  regista services register --name web --port 8080 --ttl 30s")
 def services() -> None:
-    """Register services with the agent, and deregister them."""
+    """Register services with the agent, drain them, and deregister them."""
+
+
+services.add_command(drain)
 
 
 @services.command(

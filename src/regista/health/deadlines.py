@@ -15,6 +15,10 @@ import heapq
 _LEFTOVERS_ALWAYS_ALLOWED = 64
 """Below this many it is not worth making the heap anew."""
 
+_DUE_AT_ONCE_MAX = 1000
+"""A hundred thousand leases that end in one instant must not hold up the event loop: what becomes of one takes
+some 10 µs, so of these some 10 ms. The others come with the next call."""
+
 
 class Deadlines:
     """Keys with a moment each, in seconds of whichever clock the caller uses throughout."""
@@ -52,9 +56,12 @@ class Deadlines:
             self._sweep()
 
     def pop_due(self, now_s: float) -> list[str]:
-        """The keys whose deadline is at or before `now_s`, earliest first; they are forgotten."""
-        due = []
-        while (at_s := self.next_s()) is not None and at_s <= now_s:
+        """The keys whose deadline is at or before `now_s`, earliest first; they are forgotten.
+
+        At most so many at once; if there are more, `next_s` stays in the past.
+        """
+        due: list[str] = []
+        while len(due) < _DUE_AT_ONCE_MAX and (at_s := self.next_s()) is not None and at_s <= now_s:
             _, key = heapq.heappop(self._heap)
             del self._due[key], self._heaped[key]
             due.append(key)

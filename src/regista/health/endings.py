@@ -95,13 +95,13 @@ def _began(ending: Ending) -> str:
     return ending.why[:1].upper() + ending.why[1:]
 
 
-def told_protection(scope: Scope, *, lost: int, now_s: float) -> str:
+def told_protection(scope: Scope, *, lost: int, now_s: float, command: str) -> str:
     """What is said when a scope begins to protect."""
     return (
         f"{lost} of {scope.size_at_most(now_s)} instances of {told_scope(scope.name)} fell silent "
         f"within {format_duration(scope.limits.window_s)}, more than {scope.limits.share:.0%}: none of them is "
         f"removed until most are heard again, or for {format_duration(scope.limits.hold_s)}, after which their "
-        "ports are dialled"
+        f"ports are dialled. {command!r} ends that at once"
     )
 
 

@@ -12,37 +12,26 @@ What may become of it is decided in `protection`, and how fast in `rates`.
 
 What is confirmed is let go from wherever it is, and counts for nothing. Moments are of the hearing clock, except
 where people read them.
+
+A *review* looks at the scopes, and then at each ending that this may concern: so many in one tick, the others in
+the next ones, because a hundred thousand may fall silent in one instant. What the scopes said stands until all
+have had their turn.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterable, Mapping
 
 from regista.catalog import Catalog
 from regista.health.counters import Counters
 from regista.health.dialling import Dialler
-from regista.health.endings import (
-    Ending,
-    State,
-    Suspects,
-    told_graced,
-    told_held,
-    told_hold,
-    told_kept,
-    told_protection,
-    told_scope,
-)
-from regista.health.protection import (
-    Protection,
-    Scope,
-    Verdict,
-    View,
-    decide_confirmed,
-    decide_ending,
-    decide_phase,
-)
+from regista.health.docket import Docket
+from regista.health.endings import Ending, State, Suspects, told_graced, told_held, told_kept
+from regista.health.phases import Phases
+from regista.health.protection import Protection, Verdict, decide_confirmed, decide_ending
 from regista.health.rates import Rate, Throttle
 from regista.health.scopes import Scopes
 from regista.health.settings import HealthSettings
@@ -56,6 +45,9 @@ _REVIEW_S = 0.25
 _REVIEW_GAP_S = 0.1
 """What is proposed sooner after a review waits for the next: many that fall due one by one are judged together."""
 
+_JUDGED_AT_ONCE = 1000
+"""Endings in one tick; to hold one, and to tell whoever watches its instance, takes some 15 µs."""
+
 _CONFIRMATIONS_AT_ONCE = 500
 """Of so many held endings it is looked each time whether something confirms them, in turn; some 2 ms."""
 
@@ -64,8 +56,6 @@ _DIAL_AGAIN_S = 5.0
 
 _VAIN_DIALS_MAX = 12
 """After a minute in which this agent could not even dial, it must not be the reason that the dead stay."""
-
-_COMMAND = "regista health protection off"
 
 
 class Guard:
@@ -101,29 +91,24 @@ class Guard:
         self._wall_clock = wall_clock
         rate = Rate(settings.expiries_per_s, settings.expiries_burst)
         self._throttle = Throttle(rate, rate_of=scopes.rate_of, now_s=now_s())
-        self._endings: dict[str, Ending] = {}
-        self._by_state: dict[State, dict[str, Ending]] = {
-            "waiting": {},
-            "queued": {},
-            "held": {},
-            "kept": {},
-        }
+        self._docket = Docket()
+        self._turns: dict[str, None] = {}
         self._suspects = Suspects(catalog)
         self._successors = Successors(catalog=catalog, now_s=now_s)
-        self._views: dict[str, View] = {}
-        self._holds: dict[str, str] = {}
-        self._turn = 0
+        self._phases = Phases(
+            scopes=scopes, held_of=self._docket.held_of, counters=counters, wall_clock=wall_clock
+        )
+        self._looked_until = 0
         self._is_review_wanted = False
-        self._is_protecting = False
         self._reviewed_s = now_s() - _REVIEW_S
 
     # ---- what the parts say ----
 
     def propose(self, ending: Ending, now_s: float) -> None:
         """Has the ending carried out when that may be; one of the same slot stays as far as it came."""
-        if ending.slot in self._endings:
+        if self._docket.get(ending.slot) is not None:
             return
-        self._endings[ending.slot] = self._by_state["waiting"][ending.slot] = ending
+        self._docket.add(ending)
         ending.due_s = now_s + ending.patience_s / 2
         if not ending.instance or not self.is_enabled or self._is_confirmed(ending):
             self._release(ending)
@@ -135,14 +120,14 @@ class Guard:
 
     def withdraw(self, slot: str) -> None:
         """Forgets an ending: there is no reason for it any more."""
-        ending = self._endings.get(slot)
+        ending = self._docket.get(slot)
         if ending is not None:
             self._counters.endings_survived += ending.was_held
             self._forget(ending)
 
     def on_answer(self, slot: str, answer: bool | None) -> None:  # noqa: FBT001 - called back with it
         """Takes notice of what the dialler found for an ending."""
-        ending = self._endings.get(slot)
+        ending = self._docket.get(slot)
         if ending is None or ending.state not in ("held", "kept"):
             return
         now_s = self._now_s()
@@ -174,31 +159,30 @@ class Guard:
         self.is_enabled = is_enabled
         logger.warning("mass-expiry protection is switched %s by an operator", "on" if is_enabled else "off")
         if not is_enabled:
-            for ending in list(self._endings.values()):
-                self._release(ending)
-            for scope in self._scopes:
-                scope.phase = "calm"
-            self._holds.clear()
+            self._phases.end()
+            self._is_review_wanted = True
 
     def protections(self) -> tuple[Protection, ...]:
         """The scopes that protect, all services together first."""
-        return tuple([self._protection(scope) for scope in self._scopes if scope.phase != "calm"])
+        return self._phases.protections(self._now_s())
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> Mapping[str, int]:
         """How many endings are in each state."""
-        return {state: len(endings) for state, endings in self._by_state.items()}
+        return self._docket.counts()
 
     # ---- time ----
 
     def tick(self, now_s: float) -> None:
         """Judges what waits, and carries out what may be."""
         self._scopes.tick(now_s)
-        if now_s >= self._next_review_s():
+        if not self._turns and now_s >= self._next_review_s():
             self._reviewed_s = now_s
             self._is_review_wanted = False
             self._review(now_s)
+        self._take_turns(now_s)
         for slot in self._throttle.take(now_s):
-            ending = self._endings[slot]
+            ending = self._docket.get(slot)
+            assert ending is not None, slot
             if ending.is_counted:
                 for scope in self._scopes.of(ending.service):
                     scope.note_went(ending.instance, now_s)
@@ -212,50 +196,77 @@ class Guard:
         return min(self._next_review_s(), math.inf if take_s is None else take_s)
 
     def _next_review_s(self) -> float:
+        if self._turns:
+            return self._reviewed_s
         if self._is_review_wanted:
             return self._reviewed_s + _REVIEW_GAP_S
-        if self._is_protecting or len(self._endings) > len(self._by_state["queued"]):
+        if self._phases.is_protecting or len(self._docket) > len(self._docket.of("queued")):
             return self._reviewed_s + _REVIEW_S
         return math.inf
 
     # ---- judging ----
 
     def _review(self, now_s: float) -> None:
-        self._views.clear()
+        """Looks at the scopes, and gives all that this may concern a turn."""
+        docket = self._docket
         self._look_for_confirmations()
-        for scope in self._scopes:
-            if scope.pending or scope.phase != "calm":
-                self._look_at(scope, now_s)
-        self._is_protecting = any(scope.phase != "calm" for scope in self._scopes)
-        for ending in list(self._by_state["waiting"].values()):
-            has_waited = now_s >= ending.due_s
-            views = [self._view(scope, now_s) for scope in self._scopes.of(ending.service)]
-            verdict = decide_ending(views, has_waited=has_waited, is_graced=ending.is_graced)
+        if self.is_enabled:
+            begun, ended = self._phases.review(now_s)
+            if begun:
+                self._call_back(begun)
+            for name in ended:
+                self._give_turns(docket.held_of(name))
+        else:
+            self._give_turns(each for each in docket.of("queued") if each.is_counted)
+            self._give_turns(docket.of("held"))
+            self._give_turns(docket.of("kept"))
+        self._give_turns(docket.of("waiting"))
+        for name in self._phases.verifying():
+            self._give_turns(each for each in docket.held_of(name) if now_s >= each.due_s)
+        self._give_turns(each for each in docket.of("kept") if now_s >= each.due_s)
+
+    def _call_back(self, scopes: Container[str]) -> None:
+        """Has what was let go, and is not gone yet, judged once more where a scope begins to protect."""
+        for ending in list(self._docket.of("queued")):
+            if ending.is_counted and ("" in scopes or ending.service in scopes):
+                self._move(ending, "waiting")
+
+    def _give_turns(self, endings: Iterable[Ending]) -> None:
+        self._turns.update((ending.slot, None) for ending in endings)
+
+    def _take_turns(self, now_s: float) -> None:
+        for slot in list(itertools.islice(self._turns, _JUDGED_AT_ONCE)):
+            del self._turns[slot]
+            ending = self._docket.get(slot)
+            if ending is not None:
+                self._judge(ending, now_s)
+
+    def _judge(self, ending: Ending, now_s: float) -> None:
+        """Has the ending go on to its next state, if it is to."""
+        phases = self._phases
+        if not self.is_enabled:
+            self._release(ending)
+        elif ending.state == "waiting":
+            views = phases.views(ending.service, now_s)
+            verdict = decide_ending(views, has_waited=now_s >= ending.due_s, is_graced=ending.is_graced)
             if verdict is Verdict.HOLD:
                 self._hold(ending, now_s)
             elif verdict is Verdict.RELEASE:
                 self._queue(ending)
-        for scope in self._scopes:
-            if scope.phase == "verifying":
-                for ending in [each for each in self._held_of(scope) if now_s >= each.due_s]:
-                    self._verify(ending)
-        for ending in list(self._by_state["kept"].values()):
-            if now_s >= ending.due_s:
-                self._verify(ending)
+        elif ending.state == "held" and phases.is_calm(ending.service):
+            self._grace(ending, now_s)
+        elif now_s >= ending.due_s and (ending.state == "kept" or self._is_to_verify(ending)):
+            self._verify(ending)
 
-    def _view(self, scope: Scope, now_s: float) -> View:
-        """What the scope says in this review."""
-        view = self._views.get(scope.name)
-        if view is None:
-            view = self._views[scope.name] = self._scopes.view(scope, now_s)
-        return view
+    def _is_to_verify(self, ending: Ending) -> bool:
+        return ending.state == "held" and self._phases.is_verifying(ending.service)
 
     def _look_for_confirmations(self) -> None:
-        slots = [*self._by_state["held"], *self._by_state["kept"], *self._by_state["waiting"]]
-        start = self._turn if self._turn < len(slots) else 0
-        self._turn = start + _CONFIRMATIONS_AT_ONCE
-        for slot in slots[start : self._turn]:
-            ending = self._endings[slot]
+        docket = self._docket
+        endings = [*docket.of("held"), *docket.of("kept"), *docket.of("waiting")]
+        start = self._looked_until if self._looked_until < len(endings) else 0
+        self._looked_until = start + _CONFIRMATIONS_AT_ONCE
+        for ending in endings[start : self._looked_until]:
             if self._is_confirmed(ending):
                 self._release(ending)
 
@@ -269,37 +280,6 @@ class Guard:
         self._counters.endings_confirmed += 1
         return True
 
-    def _look_at(self, scope: Scope, now_s: float) -> None:
-        """Has the scope begin or end to protect."""
-        before, view = scope.phase, self._view(scope, now_s)
-        has_held = before == "verifying" and any(self._held_of(scope))
-        scope.phase = decide_phase(before, view, is_time_up=now_s >= scope.until_s, has_held=has_held)
-        if scope.phase == before:
-            return
-        del self._views[scope.name]
-        if before == "calm":
-            self._begin(scope, view.lost, now_s)
-        elif scope.phase == "calm":
-            logger.info("mass-expiry protection of %s is over", told_scope(scope.name))
-            del self._holds[scope.name]
-            for ending in list(self._held_of(scope)):
-                if all(each.phase == "calm" for each in self._scopes.of(ending.service)):
-                    self._grace(ending, now_s)
-
-    def _held_of(self, scope: Scope) -> Iterator[Ending]:
-        return (each for each in self._by_state["held"].values() if scope.name in ("", each.service))
-
-    def _begin(self, scope: Scope, lost: int, now_s: float) -> None:
-        scope.since_s = now_s
-        scope.until_s = now_s + scope.limits.hold_s
-        wall_s = self._wall_clock()
-        self._holds[scope.name] = told_hold(scope, since=wall_s, until=wall_s + scope.limits.hold_s)
-        self._counters.protections += 1
-        logger.warning("%s. %r ends that at once", told_protection(scope, lost=lost, now_s=now_s), _COMMAND)
-        for ending in list(self._by_state["queued"].values()):
-            if ending.is_counted and scope.name in ("", ending.service):
-                self._hold(ending, now_s)
-
     def _verify(self, ending: Ending) -> None:
         """Has the instance's port dialled; without an address that could be, it is as good as closed."""
         entry = self._catalog.services.get(ending.instance)
@@ -311,18 +291,12 @@ class Guard:
             self._counters.verifications["no-port"] += 1
             self._release(ending)
 
-    def _protection(self, scope: Scope) -> Protection:
-        held = {each.instance for each in self._held_of(scope)}
-        return scope.protection(len(held), now_s=self._now_s(), wall_s=self._wall_clock(), command=_COMMAND)
-
     # ---- from one state to the next ----
 
     def _move(self, ending: Ending, state: State) -> None:
         if ending.state == "queued":
             self._throttle.drop(ending.service, ending.slot)
-        del self._by_state[ending.state][ending.slot]
-        ending.state = state
-        self._by_state[state][ending.slot] = ending
+        self._docket.move(ending, state)
 
     def _queue(self, ending: Ending) -> None:
         self._move(ending, "queued")
@@ -341,8 +315,7 @@ class Guard:
         ending.is_graced = False
         ending.due_s = now_s
         self._move(ending, "held")
-        scope = next(each for each in self._scopes.of(ending.service) if each.phase != "calm")
-        self._suspects.tell(ending, told_held(ending, self._holds[scope.name]))
+        self._suspects.tell(ending, told_held(ending, self._phases.told(ending.service)))
 
     def _grace(self, ending: Ending, now_s: float) -> None:
         self._dialler.drop(ending.slot)
@@ -361,6 +334,6 @@ class Guard:
         self._dialler.drop(ending.slot)
         if ending.state == "queued":
             self._throttle.drop(ending.service, ending.slot)
-        del self._by_state[ending.state][ending.slot], self._endings[ending.slot]
+        self._docket.remove(ending)
         self._uncount(ending)
         self._suspects.tell(ending, "")

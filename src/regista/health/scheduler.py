@@ -13,7 +13,8 @@ taken in one go between two looks at the clock.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeAlias
 
 from regista.catalog import Catalog
 from regista.health.aliases import Aliases
@@ -57,6 +58,9 @@ _TICK_GAP_S = 0.005
 NOTHING_RUN = KindRule()
 
 _PASSIVE = PassiveSettings()
+
+Writing: TypeAlias = Coroutine[Any, Any, None]
+"""What is left of a report: to be awaited until it is written."""
 
 
 class Scheduler:
@@ -230,26 +234,26 @@ class Scheduler:
         Returns when the replica shows what the report comes to: with thresholds it may be one of several that are
         needed, and status and output stay. An empty output takes the old one's place.
 
-        Args:
-            cause: who said it.
-
         Raises:
             NotFound: there is no such check here, or it has no TTL.
             Contended, Overloaded, StoreUnavailable: the status could not be written; the TTL counts anew anyway.
         """
+        writing = self.report_nowait(check_id, status, output, cause=cause)
+        if writing is not None:
+            await writing
+
+    def report_nowait(self, check_id: str, status: Status, output: str, *, cause: Cause) -> Writing | None:
+        """As `report`, but what has to be written is left to the caller to await; None if nothing has."""
         assert status in STATUSES, status
         watched = self._silence.heartbeats.find(node_item_key(self._node, check_id))
         if watched is None:
-            raise NotFound(
-                f'CheckID "{check_id}" does not have associated TTL. '
-                "Register the check again, with a TTL, and report to the ID that it is listed under."
-            )
+            raise _without_ttl(check_id)
         self._silence.heartbeats.renew(watched, self.hearing.now_s())
         verdict = self._verdicts.judge_report(watched, status)
         if verdict is KEEP:
-            return
+            return None
         bytes_max = decide_output_bytes_max(watched.definition, self._settings.output_bytes_max)
-        await self._statuses.write(watched, verdict, cut_head(output, bytes_max), cause=cause)
+        return self._statuses.write(watched, verdict, cut_head(output, bytes_max), cause=cause)
 
     def renew_check(self, key: str) -> None:
         """Gives a TTL check a whole TTL again, its status as it was; does nothing for any other check."""
@@ -357,3 +361,10 @@ class Scheduler:
     def _due_s(self) -> float:
         """The same as a moment of the clock."""
         return self._next_s(self.listening.now_s()) + self.listening.stalled_s
+
+
+def _without_ttl(check_id: str) -> NotFound:
+    return NotFound(
+        f'CheckID "{check_id}" does not have associated TTL. '
+        "Register the check again, with a TTL, and report to the ID that it is listed under."
+    )

@@ -45,9 +45,9 @@ class HealthSettings:
     )
     udp_timeout_s: float = setting(
         10.0,
-        "How long a UDP check without a timeout of its own waits for an answer, or to be told that nobody is there. "
-        "Longer hears of it over slow networks; shorter is sooner done with services that never answer, which is "
-        "passing.",
+        "How long a UDP check without a timeout of its own waits for an answer, or to be told that nobody is "
+        "there. Longer hears of it over slow networks; shorter is sooner done with services that never answer, "
+        "which is passing.",
         unit="s",
         at_least=0.1,
         at_most=3600,

@@ -3,6 +3,21 @@
 Pure: no I/O, no clock, no randomness. Knows no other room.
 """
 
+from regista.model.alerts import (
+    HIDDEN,
+    Alert,
+    AlertChannel,
+    AlertMatcher,
+    AlertNotice,
+    AlertRule,
+    AlertSilence,
+    AlertView,
+    Labels,
+    alert_group_key,
+    alert_id,
+    shown_channel,
+    shown_channel_url,
+)
 from regista.model.autopilot import Autopilot
 from regista.model.causes import CAUSE_KINDS, UNKNOWN_CAUSE, Cause, CauseKind, caused_by
 from regista.model.durations import format_duration, parse_duration_s
@@ -17,6 +32,7 @@ from regista.model.errors import (
     NotFound,
     Overloaded,
     RegistaError,
+    Shed,
     StaleIncarnation,
     StateError,
     StoreDamaged,
@@ -57,6 +73,15 @@ from regista.model.records import (
     tombstone_key,
 )
 from regista.model.settings import SettingDoc, setting, setting_doc
+from regista.model.subscriptions import (
+    SET,
+    DeadLetter,
+    Delivery,
+    Subscription,
+    dead_letter_key,
+    without_credentials,
+    without_secrets,
+)
 from regista.model.times import format_time, parse_point
 
 __all__ = [
@@ -64,12 +89,21 @@ __all__ = [
     "CONNECT_PROXY",
     "CRITICAL",
     "GATEWAY_KINDS",
+    "HIDDEN",
     "KINDS",
     "LOCK_DELAY_S",
     "PASSING",
+    "SET",
     "STATUSES",
     "UNKNOWN_CAUSE",
     "WARNING",
+    "Alert",
+    "AlertChannel",
+    "AlertMatcher",
+    "AlertNotice",
+    "AlertRule",
+    "AlertSilence",
+    "AlertView",
     "Autopilot",
     "BadInput",
     "Batch",
@@ -87,11 +121,14 @@ __all__ = [
     "Conflict",
     "Contended",
     "Coordinate",
+    "DeadLetter",
     "Delete",
+    "Delivery",
     "Entry",
     "ExposedPath",
     "Forbidden",
     "KvEntry",
+    "Labels",
     "Manager",
     "Node",
     "NotFound",
@@ -109,6 +146,7 @@ __all__ = [
     "SessionBehavior",
     "SessionCheck",
     "SettingDoc",
+    "Shed",
     "Snapshot",
     "StaleIncarnation",
     "StateError",
@@ -118,13 +156,17 @@ __all__ = [
     "StoreInUse",
     "StoreTooNew",
     "StoreUnavailable",
+    "Subscription",
     "Tombstone",
     "TooLarge",
     "Transaction",
     "Upstream",
     "Weights",
+    "alert_group_key",
+    "alert_id",
     "caused_by",
     "config_entry_key",
+    "dead_letter_key",
     "decode_record",
     "encode_record",
     "format_duration",
@@ -135,5 +177,9 @@ __all__ = [
     "query_name_key",
     "setting",
     "setting_doc",
+    "shown_channel",
+    "shown_channel_url",
     "tombstone_key",
+    "without_credentials",
+    "without_secrets",
 ]

@@ -11,7 +11,7 @@ CauseKind: TypeAlias = str
 
 CAUSE_KINDS: tuple[CauseKind, ...] = (
     "request",  # a caller of an API
-    "check",  # what a probe or an alias found
+    "check",  # what a probe, an alias or callers' reports found
     "expiry",  # a TTL check or a lease that nobody renewed
     "reaper",  # an instance whose check was critical for too long
     "config",  # the agent's configuration files

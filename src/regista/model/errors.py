@@ -11,6 +11,7 @@
     │   ├── Conflict           a precondition of a transaction does not hold; plan again
     │   ├── Contended          too many conflicts in a row; try again later
     │   └── Overloaded         a limit on what may wait or be held is reached; try again later
+    │       └── Shed           the same, of one whom others were preferred to
     ├── StoreError             the store's
     │   ├── Compacted          the log no longer reaches back that far; ask for what is later
     │   ├── StoreDamaged       the file is not a sound database; it is left as it is
@@ -70,11 +71,15 @@ class TooLarge(CallerError):
 
     Attributes:
         limit_bytes: the most that is accepted.
+        limit: the setting's name in the configuration, such as `http.body_bytes_max`; "" for none.
+        used: how much there was, as far as is known.
     """
 
-    def __init__(self, problem: str, *, limit_bytes: int) -> None:
+    def __init__(self, problem: str, *, limit_bytes: int, limit: str = "", used: int | None = None) -> None:
         super().__init__(problem)
         self.limit_bytes = limit_bytes
+        self.limit = limit
+        self.used = used
 
 
 class StateError(RegistaError):
@@ -112,6 +117,34 @@ class Overloaded(StateError):
         self.used = used
         self.most = most
         self.retry_after_s = retry_after_s
+
+
+class Shed(Overloaded):
+    """The agent has too much to do, and refuses what can best be missed.
+
+    Attributes:
+        load: the class of the request, such as `list`.
+        ends_connection: whether the connection is wanted for others.
+    """
+
+    def __init__(
+        self,
+        limit: str,
+        *,
+        used: int,
+        most: int,
+        load: str,
+        retry_after_s: float = 5.0,
+        ends_connection: bool = False,
+    ) -> None:
+        super().__init__(limit, used=used, most=most, retry_after_s=retry_after_s)
+        problem = (
+            f"the agent has too much to do ({limit}: {used} of {most}) and refuses requests of the class {load}, so "
+            f"that registrations and renewals are answered. Try again in {retry_after_s:g}s; see /v1/regista/limits."
+        )
+        self.args = (problem,)
+        self.load = load
+        self.ends_connection = ends_connection
 
 
 class StoreError(RegistaError):

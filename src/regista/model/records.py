@@ -15,11 +15,13 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 import msgspec
 
+from regista.model.alerts import Alert, AlertChannel, AlertNotice, AlertRule, AlertSilence
 from regista.model.autopilot import Autopilot
 from regista.model.causes import Cause
 from regista.model.kv import KvEntry, Session
 from regista.model.prepared_queries import PreparedQuery, QueryName
 from regista.model.proxies import CONNECT_PROXY, Proxy
+from regista.model.subscriptions import DeadLetter, Delivery, Subscription
 
 Status: TypeAlias = str
 """`passing`, `warning` or `critical`; a catalog registration may store any other word (Consul 1.9)."""
@@ -317,6 +319,14 @@ Record: TypeAlias = (
     | QueryName
     | KvEntry
     | Session
+    | Subscription
+    | Delivery
+    | DeadLetter
+    | AlertRule
+    | Alert
+    | AlertNotice
+    | AlertSilence
+    | AlertChannel
 )
 
 KINDS: dict[str, type[Record]] = {
@@ -333,6 +343,14 @@ KINDS: dict[str, type[Record]] = {
     Session.kind: Session,
     PreparedQuery.kind: PreparedQuery,
     QueryName.kind: QueryName,
+    Subscription.kind: Subscription,
+    Delivery.kind: Delivery,
+    DeadLetter.kind: DeadLetter,
+    AlertRule.kind: AlertRule,
+    Alert.kind: Alert,
+    AlertNotice.kind: AlertNotice,
+    AlertSilence.kind: AlertSilence,
+    AlertChannel.kind: AlertChannel,
 }
 """Every kind of record by its name in the store. A new kind is one class and one line here."""
 

@@ -6,13 +6,15 @@ import datetime as dt
 
 from regista.model.errors import BadInput
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
 _INDEX_DIGITS_MAX = 19
 """Indexes are signed 64-bit integers in the store."""
 
 
 def format_time(at_s: float) -> str:
     """Seconds since the epoch as UTC with milliseconds, such as `2026-11-24T07:08:09.123Z`."""
-    moment = dt.datetime.fromtimestamp(at_s, dt.UTC)
+    moment = _EPOCH + dt.timedelta(milliseconds=round(at_s * 1000))
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 

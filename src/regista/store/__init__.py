@@ -25,10 +25,25 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from regista.model import Batch, Snapshot, Transaction
+from regista.store.frames import BadFrame, Unframer, frame
+from regista.store.remote import RemoteStore, unix_connection
+from regista.store.serving import LogServer
 from regista.store.sqlite import SqliteStore, StoreSettings
 from regista.store.tail import LogTail
 
-__all__ = ["BatchListener", "LogTail", "SqliteStore", "Store", "StoreSettings"]
+__all__ = [
+    "BadFrame",
+    "BatchListener",
+    "LogServer",
+    "LogTail",
+    "RemoteStore",
+    "SqliteStore",
+    "Store",
+    "StoreSettings",
+    "Unframer",
+    "frame",
+    "unix_connection",
+]
 
 BatchListener = Callable[[Batch], None]
 

@@ -173,7 +173,8 @@ def _read_changes(parts: Sequence[tuple[str, str, msgspec.Raw]]) -> Iterator[Cha
 def _encode_change(change: Change) -> EncodedChange:
     record = change.record
     value = encode_record(record)
-    if isinstance(change, Put):
+    is_put = isinstance(change, Put)
+    if is_put:
         # A record that was built with wrong types encodes well, and would keep the store from opening ever again.
         decode_record(record.kind, value)
-    return EncodedChange(isinstance(change, Put), record.kind, stored_key(record.key), value)
+    return EncodedChange(is_put, record.kind, stored_key(record.key), value)

@@ -117,6 +117,29 @@ def connect(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
+def prove(connection: sqlite3.Connection | None, index: int) -> None:
+    """Returns after something was written that leaves no trace.
+
+    Args:
+        index: one that the log does not have.
+
+    Raises:
+        StoreUnavailable: it can't be.
+    """
+    assert connection is not None
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        # The page of a row that comes and goes is written all the same.
+        connection.execute("INSERT INTO log (idx, at_s, changes) VALUES (?, 0, '')", (index,))
+        connection.execute("DELETE FROM log WHERE idx = ?", (index,))
+        connection.execute("COMMIT")
+    except sqlite3.Error as error:
+        with contextlib.suppress(sqlite3.Error):
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        raise StoreUnavailable(f"the store can't be written: {error}. Free space or mend the disk.") from error
+
+
 def migrate(connection: sqlite3.Connection) -> None:
     """Brings the file to the current version, each step and its number in one transaction.
 

@@ -117,6 +117,9 @@ class SqliteStore:
 
     Args:
         wall_clock: seconds since the epoch, for `Batch.at_s` and retention.
+
+    Attributes:
+        waiting_count: how many transactions wait to be committed; read only.
     """
 
     def __init__(
@@ -130,7 +133,7 @@ class SqliteStore:
         self._queue: queue.SimpleQueue[list[_Waiting] | Callable[[], None] | None] = queue.SimpleQueue()
         self._arrived: list[_Waiting] = []
         self._groups_under_way = 0
-        self._waiting = 0
+        self.waiting_count = 0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_batch: BatchListener | None = None
@@ -168,14 +171,15 @@ class SqliteStore:
 
     async def commit(self, transaction: Transaction) -> int:
         """See `Store.commit`."""
-        if self._waiting >= self._settings.commit_queue_max:
-            raise Overloaded("store.commit_queue_max", used=self._waiting, most=self._settings.commit_queue_max)
+        used, most = self.waiting_count, self._settings.commit_queue_max
+        if used >= most:
+            raise Overloaded("store.commit_queue_max", used=used, most=most)
         assert transaction.changes, "a transaction without changes has no place in the log"
         assert self._loop is not None
         if self._thread is None:
             raise StoreUnavailable("the store is closed; the agent is stopping. Try again when it is back.")
         done: asyncio.Future[int] = self._loop.create_future()
-        self._waiting += 1
+        self.waiting_count += 1
         self._arrived.append(_Waiting(transaction, done))
         if len(self._arrived) == 1 and not self._groups_under_way:
             # Whoever else commits in this turn of the loop comes along.
@@ -215,6 +219,10 @@ class SqliteStore:
     async def barrier(self) -> int:
         """See `Store.barrier`: this store has one writer, so what is queued now is all there can be."""
         return await self._in_writer(lambda: self._index)
+
+    async def prove(self) -> None:
+        """See `Store.prove`."""
+        await self._in_writer(lambda: schema.prove(self._connection, self._index + 1))
 
     async def close(self) -> None:
         """See `Store.close`."""
@@ -320,7 +328,7 @@ class SqliteStore:
         for batch in group.batches:
             self._on_batch(batch)
         for done, outcome in group.outcomes:
-            self._waiting -= 1
+            self.waiting_count -= 1
             _settle(done, outcome)
         self._groups_under_way -= 1
         self._hand_over_if_idle()

@@ -41,6 +41,16 @@ def make(tmp_path):
     return write
 
 
+def test_scripts_for_everybody_on_an_open_address_are_warned_of(make):
+    """The log says what it means to run scripts from an API that other machines reach; local scripts are no danger."""
+    assert load(make({"enable_script_checks": True})).warnings == ()
+    assert load(make({"enable_local_script_checks": True, "client_addr": "0.0.0.0"})).warnings == ()
+    opened = {"enable_script_checks": True, "client_addr": "127.0.0.1 0.0.0.0"}
+    (warning,) = load(make(opened)).warnings
+    assert "enable_local_script_checks" in warning
+    assert load(make(opened | {"ports": {"http": -1}})).warnings == ()
+
+
 # ---- defaults and order ----
 
 
@@ -351,7 +361,7 @@ def test_the_tables_agree():
     assert not NO_EFFECT & set(paths)
     assert {flag.key for flag in FLAGS if flag.key} <= set(paths)
     assert len({flag.variable for flag in FLAGS}) == len(FLAGS)
-    assert all(flag.kind == KEYS[flag.key].kind for flag in FLAGS if flag.key)
+    assert all(flag.kind == KEYS[flag.key].kind for flag in FLAGS if flag.key and flag.stands_for is None)
 
 
 NAMES = st.sampled_from(sorted({part for path in (*KEYS, *NO_EFFECT) for part in path.split(".")}))

@@ -6,6 +6,7 @@ import contextlib
 import pytest
 
 from regista.agent.past import PastReplicas
+from regista.agent.store_state import StoreState
 from regista.agent.writer import CatalogWriter
 from regista.catalog import Catalog, register_node
 from regista.model import BadInput, Compacted, Node, Overloaded, caused_by
@@ -21,7 +22,7 @@ class Present:
         self.catalog = Catalog()
         self.store = SqliteStore(None, StoreSettings(log_retention_s=retention_s), wall_clock=lambda: self.now_s)
         self.past = PastReplicas(self.catalog, self.store, HistorySettings(**settings))
-        self.writer = CatalogWriter(self.catalog, self.store, conflict_retries_max=3)
+        self.writer = CatalogWriter(self.catalog, self.store, conflict_retries_max=3, state=StoreState(lambda: 0.0))
 
     async def write(self, address):
         await self.writer.write(

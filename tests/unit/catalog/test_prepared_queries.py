@@ -244,7 +244,7 @@ WEB = catalog_of(
 
 def answer(*, near="", limit=0, shuffle=lambda _: None, **fields):
     query = PreparedQuery(id=A, name="q", **{"service": "web", **fields})
-    found = answer_query(WEB, query, near=near, limit=limit, shuffle=shuffle)
+    found = answer_query(WEB, query, near=near, limit=limit, shuffle=shuffle).instances
     return [instance.service.record.id for instance in found]
 
 

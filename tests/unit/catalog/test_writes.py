@@ -660,7 +660,7 @@ class CatalogMachine(RuleBasedStateMachine):
             claimed = f"claimed-{self.lives_count}"
         service = changed(wanted.service, incarnation=claimed, manager="agent")
         fresh = f"fresh-{self.lives_count}"
-        wanted = dataclasses.replace(wanted, service=service, new_incarnation=fresh)
+        wanted = msgspec.structs.replace(wanted, service=service, new_incarnation=fresh)
         was_made = self.carry_out(Plan(register_service, (wanted,), _now))
         assert was_made == (not claimed or (service.key, claimed) not in self.ended)
         if not was_made:

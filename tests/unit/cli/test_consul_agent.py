@@ -49,7 +49,7 @@ def test_flags_reach_the_configuration(tmp_path):
         "-dev=false", f"-data-dir={tmp_path}", "--node", "node1", "-node-id=5ccbfcd2-6b5c-4b1d-a4a1-6f9c6a0e9e6c",
         "-datacenter", "DC9", "-bind", "127.0.0.2", "-advertise=127.0.0.3", "-client", "127.0.0.1 127.0.0.2",
         "-http-port=0", "-dns-port", "-1", "-log-level=ERR", "-log-json", "-pid-file", str(tmp_path / "pid"),
-        "-node-meta", "a:b:c", "-node-meta=d:", "-enable-script-checks",
+        "-node-meta", "a:b:c", "-node-meta=d:", "-enable-script-checks", "-enable-local-script-checks=true",
     )  # fmt: skip
     assert (config.dev, config.data_dir, config.node_name, config.datacenter) == (False, tmp_path, "node1", "dc9")
     assert (config.bind_addr, config.advertise_addr) == ("127.0.0.2", "127.0.0.3")
@@ -57,6 +57,7 @@ def test_flags_reach_the_configuration(tmp_path):
     assert (config.http_port, config.dns_port, config.log_level, config.log_json) == (0, -1, "err", True)
     assert config.node_meta == {"a": "b:c", "d": ""}
     assert (config.pid_file, config.enable_script_checks) == (tmp_path / "pid", True)
+    assert config.enable_local_script_checks
 
 
 def test_dev_needs_no_directory():

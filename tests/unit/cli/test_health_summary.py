@@ -18,7 +18,7 @@ def listed(name, status, **more):
 def summary(**given):
     found = {
         "store": {"writable": True, "unwritable_s": None, "outages": 0},
-        "agent": {"node": "n1", "stalls": 0, "stalled_s": 0, "abstains": None},
+        "agent": {"node": "n1", "stalls": 0, "stalled_s": 0, "abstains": None, "protection_enabled": True},
         "protections": [],
         "nodes": counts(passing=1),
         "services": counts(passing=1, critical=1),
@@ -60,7 +60,13 @@ def test_what_is_odd_is_told_in_sentences(regista, agent):
         "/v1/regista/health/summary",
         summary(
             store={"writable": False, "unwritable_s": 12.5, "outages": 1},
-            agent={"node": "n1", "stalls": 0, "stalled_s": 0, "abstains": "It doubts itself."},
+            agent={
+                "node": "n1",
+                "stalls": 0,
+                "stalled_s": 0,
+                "abstains": "It doubts itself.",
+                "protection_enabled": False,
+            },
             protections=[held],
             panicking=1,
             flapping=1,
@@ -70,7 +76,11 @@ def test_what_is_odd_is_told_in_sentences(regista, agent):
     )
     result = regista("health", "summary")
     assert "The store can't be written since 12.5s: answers are stale.\n" in result.stdout
-    assert "It doubts itself.\n3 of 10 instances of service web are silent and kept.\n" in result.stdout
+    assert (
+        "It doubts itself.\n"
+        "Mass-expiry protection is switched off; `regista health protection on` switches it on.\n"
+        "3 of 10 instances of service web are silent and kept.\n"
+    ) in result.stdout
     assert "1 services give out all their instances, as too few are passing.\n" in result.stdout
     assert result.stdout.endswith("  panic, 1 flapping\n")
     assert result.stderr == "There are more: --after web\n"

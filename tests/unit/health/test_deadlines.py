@@ -82,3 +82,16 @@ def test_set_again_after_due_waits_again():
     deadlines.set("a", 2.0)
     assert deadlines.pop_due(1.5) == []
     assert deadlines.pop_due(2.0) == ["a"]
+
+
+def test_many_that_are_due_come_in_portions():
+    """Of very many that are due at one moment some thousand come, and the others at the next calls; each once."""
+    deadlines = Deadlines()
+    keys = [f"k{number}" for number in range(5000)]
+    for key in keys:
+        deadlines.set(key, 1.0)
+    portions = []
+    while deadlines.next_s() is not None:
+        portions.append(deadlines.pop_due(2.0))
+    assert max(map(len, portions)) == 1000
+    assert sorted(key for portion in portions for key in portion) == sorted(keys)

@@ -1,5 +1,6 @@
 """What silence ends and what it does not, with a clock that the test holds: protection, its end, and the rates."""
 
+import itertools
 import logging
 
 import pytest
@@ -185,7 +186,7 @@ async def test_protection_ends_by_verifying(caplog):
     fleet = await partitioned()
     fleet.verifier.open_ports = {1000, 1001, 1002}
     caplog.clear()
-    with caplog.at_level(logging.INFO, "regista.health.guard"):
+    with caplog.at_level(logging.INFO, "regista.health.phases"):
         await fleet.live(600)
     assert [record.message for record in caplog.records] == [
         "mass-expiry protection of all services is over",
@@ -282,6 +283,23 @@ async def test_many_small_services_are_protected_together():
     assert len(fleet.there) == 60
 
 
+async def test_a_service_that_is_well_again_waits_for_all_others():
+    """Where all services together still protect, nobody of a service that does no longer is dialled or let go."""
+    fleet = Fleet().begin()
+    web, others = fleet.add(10), fleet.add(60, name="other")
+    await fleet.live(60)
+    fleet.silent.update(web[:6], others[:40])
+    await fleet.live(60)
+    fleet.silent -= set(web[2:6])
+    await fleet.live(60)
+    assert [each.scope for each in fleet.scheduler.protections()] == ["", "other"]
+    assert not fleet.verifier.dials
+    assert set(fleet.suspects) == set(web[:2] + others[:40])
+    fleet.silent.clear()
+    await fleet.live(20)
+    assert fleet.there == set(fleet.keys)
+
+
 async def test_half_a_ttl_of_waiting_finds_slow_beats():
     """Instances that beat only every two thirds of their TTL are held too: the first waits for the others."""
     fleet = Fleet(ttl_s=60.0).begin()
@@ -291,6 +309,63 @@ async def test_half_a_ttl_of_waiting_finds_slow_beats():
     fleet.silent.update(fleet.keys[:60])
     await fleet.live(200)
     assert fleet.there == set(fleet.keys)
+
+
+async def test_many_are_judged_in_portions():
+    """When 5,000 fall silent in one instant no tick holds or lets go of more than 1,000, and soon all are judged."""
+    fleet = Fleet().begin()
+    fleet.add(5000)
+    for key in fleet.keys:
+        fleet.scheduler.renew_service(key)
+    counts = [fleet.scheduler.endings_counts()]
+    await fleet.advance(30.3, step=lambda: counts.append(fleet.scheduler.endings_counts()))
+    fleet.scheduler.enable_protection(is_enabled=False)
+    assert not fleet.scheduler.protections()
+    await fleet.advance(0.1, step=lambda: counts.append(fleet.scheduler.endings_counts()))
+    held = [each["held"] for each in counts]
+    assert max(held) == 5000
+    assert held[-1] == 0
+    assert max(abs(after - before) for before, after in itertools.pairwise(held)) == 1000
+    assert fleet.scheduler.counters.endings_held == 5000
+
+
+async def test_heard_while_others_are_judged():
+    """Whoever is heard before its turn has come is not held, and whoever is later is free again."""
+    fleet = Fleet().begin()
+    fleet.add(5000)
+    for key in fleet.keys:
+        fleet.scheduler.renew_service(key)
+
+    def hear_all_once_some_are_held():
+        if fleet.scheduler.endings_counts()["held"]:
+            for key in fleet.keys:
+                fleet.scheduler.renew_service(key)
+
+    await fleet.advance(31, step=hear_all_once_some_are_held)
+    assert 0 < fleet.scheduler.counters.endings_held < 5000
+    assert fleet.there == set(fleet.keys)
+    assert not any(fleet.scheduler.endings_counts().values())
+    assert not fleet.suspects
+    assert not fleet.scheduler.protections()
+
+
+async def test_log_names_a_few_of_many(caplog):
+    """When very many services begin to protect in one instant, and end, the log says so in a few lines."""
+    fleet = Fleet().begin()
+    for number in range(50):
+        fleet.add(6, name=f"s{number}")
+    for key in fleet.keys:
+        fleet.scheduler.renew_service(key)
+    with caplog.at_level(logging.INFO, "regista.health.phases"):
+        await fleet.advance(31)
+        for key in fleet.keys:
+            fleet.scheduler.renew_service(key)
+        await fleet.advance(1)
+    messages = [record.message for record in caplog.records]
+    assert messages[0].startswith("300 of 300 instances of all services fell silent within 1m0s")
+    assert messages[10] == messages[-1] == "and so for 41 services more"
+    assert messages[11] == "mass-expiry protection of all services is over"
+    assert len(messages) == 22
 
 
 # ---- TTL checks and the reaper ----

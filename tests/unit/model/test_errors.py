@@ -53,7 +53,7 @@ def test_every_error_is_exported(name):
 
 
 @pytest.mark.parametrize(
-    "name", sorted(_CLASSES.keys() - {"Overloaded", "Compacted"})
+    "name", sorted(_CLASSES.keys() - {"Overloaded", "Shed", "Compacted"})
 )  # these make their own text
 def test_every_error_keeps_its_text(name):
     """The text given to an error is the text it shows, whatever facts go with it."""
@@ -69,6 +69,14 @@ def test_overloaded_says_all_four_facts():
     for fact in ("store.commit_queue_max", "8 of 9", "2.5s", "raise"):
         assert fact in str(error)
     assert (error.limit, error.used, error.most, error.retry_after_s) == ("store.commit_queue_max", 8, 9, 2.5)
+
+
+def test_one_who_is_shed_is_told_for_whom():
+    """It is a limit like others, and what is preferred to the request is told besides."""
+    error = errors.Shed("overload.lag", used=8, most=9, load="list")
+    for fact in ("overload.lag", "8 of 9", "5s", "class list", "renewals"):
+        assert fact in str(error)
+    assert (error.limit, error.used, error.most, error.load) == ("overload.lag", 8, 9, "list")
 
 
 def test_compacted_says_where_the_log_begins():

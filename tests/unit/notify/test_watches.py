@@ -127,7 +127,7 @@ async def test_a_program_under_way_is_ended_with_what_it_started(tmp_path):
     async with running(door, {"type": "nodes", "args": [sys.executable, "-c", code]}):
         await asyncio.to_thread(eventually, lambda: file.exists() and file.read_text().endswith("\n"))
     for pid in file.read_text().split():
-        assert not runs(pid)
+        await asyncio.to_thread(eventually, lambda pid=pid: not runs(pid))
 
 
 async def test_a_refused_question_is_asked_again_ever_later(tmp_path, caplog):

@@ -25,6 +25,9 @@ class FakeTopics:
     def index(self, names):
         return max(self.indexes.get(name, 1) for name in names)
 
+    def touched_index(self, names):
+        return max(self.indexes.get(name, 0) for name in names)
+
     def version(self, names):
         return tuple(self.versions.get(name, 0) for name in names)
 
@@ -62,12 +65,12 @@ class Room:
         self.bodies = {}
         self.encoded = 0
 
-    def view(self, key="web", topics=("service/web",)):
+    def view(self, key="web", topics=("service/web",), quiet_topics=()):
         def encode():
             self.encoded += 1
             return self.bodies.get(key, b"[]")
 
-        return View(key=key, topics=topics, encode=encode)
+        return View(key=key, topics=topics + quiet_topics, encode=encode, quiet_topics=quiet_topics)
 
     def wait(self, *, after_index, view=None, wait_s=LONG_S):
         return asyncio.ensure_future(
@@ -126,6 +129,27 @@ def test_the_index_moves_with_the_bytes_only(room):
     assert room.answers.get(room.view()).index == 5
     room.change(b"[2]", index=7)
     assert room.answers.get(room.view()).index == 7
+
+
+def test_a_quiet_topic_counts_once_it_was_touched(room):
+    """Until anything stands behind it, it leaves the index alone; then a change of it is one as any other."""
+    room.topics.indexes["service/web"] = 3
+    view = room.view(quiet_topics=("config/web",))
+    room.topics.index = lambda names: max(room.topics.indexes.get(name, 1000) for name in names)
+    assert room.answers.get(view).index == 3, "absent topics are told a higher index"
+    room.topics.change("config/web", index=7)
+    assert room.answers.get(view).index == 3, "the bytes are the same"
+    room.change(b"[1]", index=9, topic="config/web")
+    assert room.answers.get(view).index == 9
+
+
+async def test_a_quiet_topic_wakes_who_waits(room):
+    """Who waits for an answer is told when a quiet topic changes its bytes."""
+    view = room.view(quiet_topics=("config/web",))
+    waiting = room.wait(after_index=room.answers.get(view).index, view=view)
+    await settle()
+    room.change(b"[1]", index=9, topic="config/web")
+    assert (await waiting).body == b"[1]"
 
 
 def test_two_questions_on_one_topic_have_an_index_each(room):

@@ -148,6 +148,23 @@ def test_limits_include_their_ends():
         ({"TCP": "db:5432", "Interval": "5s"}, "tcp", CheckDefinition(tcp="db:5432", interval_s=5.0)),
         ({"TCP": "[::1]:80", "Interval": "5s"}, "tcp", CheckDefinition(tcp="[::1]:80", interval_s=5.0)),
         (
+            {"TCP": "h:443", "TCPUseTLS": True, "TLSServerName": "n", "Interval": "5s"},
+            "tcp",
+            CheckDefinition(tcp="h:443", tcp_use_tls=True, tls_server_name="n", interval_s=5.0),
+        ),
+        ({"UDP": "h:53", "Interval": "5s"}, "udp", CheckDefinition(udp="h:53", interval_s=5.0)),
+        (
+            {"GRPC": "h:1/a.b/C", "GRPCUseTLS": True, "TLSSkipVerify": True, "Interval": "5s"},
+            "grpc",
+            CheckDefinition(grpc="h:1/a.b/C", grpc_use_tls=True, tls_skip_verify=True, interval_s=5.0),
+        ),
+        ({"H2PING": "h:1", "Interval": "5s"}, "h2ping", CheckDefinition(h2ping="h:1", interval_s=5.0)),
+        (
+            {"H2PING": "h:1", "H2PingUseTLS": False, "Interval": "5s"},
+            "h2ping",
+            CheckDefinition(h2ping="h:1", h2ping_use_tls=False, interval_s=5.0),
+        ),
+        (
             {
                 "HTTP": "https://h/x",
                 "Interval": 5_000_000_000,
@@ -239,6 +256,10 @@ def test_a_check_alone_is_named_by_its_id_or_name():
         ),
         ({"Name": "web", "Check": {"TCP": "h:0", "Interval": "1s"}}, "TCP must be host:port", "Check.TCP"),
         ({"Name": "web", "Check": {"TCP": "h:65536", "Interval": "1s"}}, "TCP must be host:port", "Check.TCP"),
+        ({"Name": "web", "Check": {"UDP": "h", "Interval": "1s"}}, "UDP must be host:port", "Check.UDP"),
+        ({"Name": "web", "Check": {"H2PING": "h:1/x", "Interval": "1s"}}, "H2PING must be host:port", "Check.H2PING"),
+        ({"Name": "web", "Check": {"GRPC": "h/x", "Interval": "1s"}}, "GRPC must be host:port", "Check.GRPC"),
+        ({"Name": "web", "Check": {"GRPC": "h:1/" + "x" * 1021, "Interval": "1s"}}, "at most 1024", "Check.GRPC"),
         ({"Name": "web", "Check": {"TCP": "h:\u0661", "Interval": "1s"}}, "TCP must be host:port", "Check.TCP"),
         (
             {"Name": "web", "Check": {"TTL": "1s", "FailuresBeforeWarning": 2, "FailuresBeforeCritical": 1}},

@@ -10,6 +10,7 @@ from regista.protocols.http.dispatch import (
     KNOWN_HEAD_BYTES_MAX,
     KNOWN_HEAD_FIELDS_MAX,
     KNOWN_HEADS_MAX,
+    KNOWN_TAILS_MAX,
     Dispatcher,
     Head,
     failure_response,
@@ -166,6 +167,66 @@ def test_an_error_before_there_is_a_head_is_logged_too(caplog):
 
 
 # ---- remembering ----
+
+
+def raw(target, *, method="PUT", tail=b"A: b"):
+    return b"%b %b HTTP/1.1\r\n%b\r\n\r\n" % (method.encode(), target.encode(), tail)
+
+
+def putting():
+    """A dispatcher that has seen a PUT with five bytes of body."""
+    made = dispatcher(Route("PUT", "/v1/put/", told))
+    made.learn(raw("/v1/put/a"), head_of(made, "/v1/put/a", method="PUT", headers={"A": "b"}, content_length=5))
+    return made
+
+
+def test_a_head_with_another_target_is_kindred():
+    """Headers and length are those that were seen, path, argument and parameters those of the target."""
+    head = putting().kindred(raw("/v1/put/x%20y?q=1"))
+    assert (head.path, head.argument, head.parameters.first("q")) == ("/v1/put/x y", "x y", "1")
+    assert (head.method, head.headers, head.content_length, head.handler) == ("PUT", {"A": "b"}, 5, told)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        raw("/v1/put/b", method="DELETE"),
+        raw("/v1/put/b", tail=b"A: c"),
+        raw("/v1/put/b", tail=b"A: b\r\nContent-Length: 9"),
+        raw("/v1/put/b").replace(b"HTTP/1.1", b"HTTP/1.0"),
+        raw("/v1/put/b c"),
+        raw("/v1/put/b#c"),
+        raw("/v1/put/%ff"),
+        raw("/v1/put/b?q=%zz"),
+        raw("/v1/nothing"),
+        raw("/v1/put//b"),
+        raw("http://x/v1/put/b"),
+        raw("/v1/put/" + "b" * KNOWN_HEAD_BYTES_MAX),
+        b"",
+        b"PUT",
+    ],
+)
+def test_anything_else_must_be_parsed(other):
+    """Another method, version or header is none, nor a target that is not plain, has no handler, or is an error."""
+    assert putting().kindred(other) is None
+
+
+def test_reads_have_no_kindred():
+    """A GET may be answered with a stream, which the short way can't carry; and the same reads come again anyway."""
+    made = dispatcher()
+    made.learn(raw("/v1/thing/a", method="GET"), head_of(made, "/v1/thing/a", headers={"A": "b"}))
+    assert made.kindred(raw("/v1/thing/b", method="GET")) is None
+
+
+def test_the_oldest_tail_goes_first():
+    """So many are remembered and no more."""
+    made = dispatcher(Route("PUT", "/v1/put/", told))
+    head = head_of(made, "/v1/put/a", method="PUT")
+    for number in range(KNOWN_TAILS_MAX + 1):
+        made.learn(raw("/v1/put/a", tail=b"A: %d" % number), head)
+    assert len(made.known_tails) == KNOWN_TAILS_MAX
+    assert made.kindred(raw("/v1/put/b", tail=b"A: 0")) is None
+    assert made.kindred(raw("/v1/put/b", tail=b"A: 1")) is not None
 
 
 def test_the_oldest_head_goes_first():

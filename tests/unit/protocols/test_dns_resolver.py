@@ -1,13 +1,14 @@
 """Ready answers are those that would be made now."""
 
-import random
-
+import dns.edns
 import dns.message
+import dns.reversename
 from hypothesis import given, settings
+from tests.dns_zone import put, resolver
 from tests.strategies import batch_lists
 
 from regista.catalog import Catalog
-from regista.protocols.dns import Answerer, DnsSettings, Names, Resolver, SoaSettings, Zone
+from regista.model import Node, Service
 
 QUESTIONS = [
     dns.message.make_query(name, qtype).to_wire()
@@ -22,29 +23,6 @@ QUESTIONS = [
     )
     for qtype in ("A", "SRV", "ANY")
 ]
-
-
-class Nobody:
-    """No recursors."""
-
-    def __bool__(self):
-        return False
-
-
-def resolver(catalog, **fields):
-    zone = Zone((b"consul",), "dc1", "n1", SoaSettings(), 0, {})
-    wanted = DnsSettings(**fields)
-    answerer = Answerer(
-        catalog,
-        zone,
-        wanted,
-        threshold_default=0,
-        is_unknown=lambda _: False,
-        shuffle=lambda _: None,
-        wall_clock=lambda: 1.0,
-    )
-    names = Names(domains=(("consul",),), datacenter="dc1", suffixes={})
-    return Resolver(answerer, names, catalog.topics, Nobody(), wanted, rng=random.Random(1), clock=lambda: 0.0)
 
 
 def told(data):
@@ -88,3 +66,95 @@ def test_what_is_kept_is_bounded():
         for _ in range(3):
             keeping.answer(question, "127.0.0.1")
     assert keeping.ready_count <= 4
+
+
+def question(name, qtype="A", **options):
+    return dns.message.make_query(name, qtype, **options).to_wire()
+
+
+def keep(keeping, data, *, is_tcp=False):
+    """Asks often enough for the answer to be kept; the answer."""
+    return [keeping.answer(data, "127.0.0.1", is_tcp=is_tcp) for _ in range(3)][-1]
+
+
+def web(count):
+    """A service of so many instances."""
+    services = (
+        Service(node="n1", id=f"web-{each}", name="web", address=f"10.0.0.{each}") for each in range(count)
+    )
+    return Node(name="n1", address="10.0.0.1"), *services
+
+
+def test_a_large_answer_takes_the_place_of_many():
+    """Answers are kept for so many records in all, whichever way their questions differ."""
+    catalog = Catalog()
+    put(catalog, *web(40))
+    keeping = resolver(catalog, cache_entries_max=20)
+    for spelling in range(64):
+        name = "".join(sign.upper() if spelling >> at & 1 else sign for at, sign in enumerate("service"))
+        keep(keeping, question(f"web.{name}.consul."), is_tcp=spelling % 2 == 0)
+        assert keeping.ready_count <= 20 * 10 // 40
+    assert keeping.ready_count
+    keep(resolver(catalog, cache_entries_max=1), question("web.service.consul."))
+
+
+def test_a_long_question_is_answered_and_forgotten():
+    """Nobody fills the memory with questions that are mostly padding."""
+    catalog = Catalog()
+    put(catalog, *web(1))
+    keeping = resolver(catalog)
+    padding = dns.edns.GenericOption(dns.edns.OptionType.PADDING, bytes(600))
+    answer = keep(keeping, question("web.service.consul.", use_edns=0, options=[padding]))
+    assert len(dns.message.from_wire(answer).answer) == 1
+    assert keeping.ready_count == 0
+
+
+def test_an_alias_changes_with_the_node_that_it_names():
+    """Whose address is a node's name is found at that node's address, also when that is another."""
+    catalog = Catalog()
+    put(
+        catalog,
+        Node(name="n1"),
+        Node(name="n2", address="10.0.0.2"),
+        Service(node="n1", id="a", name="a", address="n2.node.consul"),
+        Service(node="n1", id="b", name="b", address="N2.node.dc1.consul."),
+    )
+    keeping = resolver(catalog)
+    for last in (2, 3):
+        put(catalog, Node(name="n2", address=f"10.0.0.{last}"))
+        for name in ("a", "b"):
+            answer = dns.message.from_wire(keep(keeping, question(f"{name}.service.consul.")))
+            assert answer.answer[-1][0].address == f"10.0.0.{last}"
+
+
+def test_an_address_has_many_spellings():
+    """IPv6 addresses are found by what they mean."""
+    catalog = Catalog()
+    put(catalog, Node(name="n1", address="2001:DB8:0::1"))
+    asked = dns.reversename.from_address("2001:db8::1")
+    answer = dns.message.from_wire(resolver(catalog).answer(question(asked, "PTR"), "127.0.0.1"))
+    assert answer.answer[0][0].target.to_text() == "n1.node.dc1.consul."
+    put(catalog, Node(name="n1", address="2001:db8::2"))
+    answer = dns.message.from_wire(resolver(catalog).answer(question(asked, "PTR"), "127.0.0.1"))
+    assert not answer.answer
+
+
+def test_a_node_whose_name_does_not_fit_is_left_out():
+    """A message is never made with a name that is longer than names may be."""
+    catalog = Catalog()
+    name = ".".join(["x" * 60] * 4)
+    put(catalog, Node(name=name, address="10.0.0.1"), Service(node=name, id="a", name="a", port=80))
+    answer = dns.message.from_wire(resolver(catalog).answer(question("a.service.consul.", "SRV"), "127.0.0.1"))
+    assert not answer.answer
+    asked = dns.reversename.from_address("10.0.0.1")
+    dns.message.from_wire(resolver(catalog).answer(question(asked, "PTR"), "127.0.0.1"))
+
+
+def test_services_are_counted_however_they_are_spelled():
+    """Resolvers that mix the case of questions make no counters."""
+    catalog = Catalog()
+    put(catalog, *web(1))
+    counting = resolver(catalog)
+    for name in ("web", "WEB", "wEb"):
+        keep(counting, question(f"{name}.service.consul."))
+    assert counting.counters().services == {"web": 9}

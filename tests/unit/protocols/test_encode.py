@@ -221,6 +221,13 @@ def test_the_hash_of_a_registration_is_of_the_checks_definitions():
     )
 
 
+@pytest.mark.parametrize("check_id", ["_service_maintenance:web-1", "_drain:web-1", "_passive:web-1"])
+def test_checks_by_others_hands_are_not_in_the_hash(check_id):
+    """An instance in maintenance, draining or ejected is still registered as its caller wants it."""
+    other = msgspec.structs.replace(CHECK, id=check_id)
+    assert registration_hash(FULL, [CHECK, other]) == registration_hash(FULL, [CHECK])
+
+
 def test_a_hash_is_16_hex_digits():
     """Clients keep it as a text of 16 hexadecimal digits."""
     assert len(content_hash(FULL)) == 16

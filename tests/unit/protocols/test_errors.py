@@ -29,14 +29,16 @@ def classes_below(root):
 def example_of(kind):
     """An error of this class, made with what its constructor asks for."""
     facts = {"limit": "http.waiting_max", "used": 5, "most": 5, "index": 7, "floor_index": 7, "limit_bytes": 9}
-    facts |= {"problem": "the text", "incarnation": "i1"}
+    facts |= {"problem": "the text", "incarnation": "i1", "load": "list"}
     arguments = {}
-    for name, parameter in inspect.signature(kind.__init__).parameters.items():
+    parameters = inspect.signature(kind.__init__).parameters
+    for name, parameter in parameters.items():
         if name in facts:
             arguments[name] = facts[name]
         elif parameter.default is parameter.empty and name not in ("self", "args", "kwargs"):
             pytest.fail(f"this test does not know what {kind.__name__} wants as {name}")
-    positional = [arguments.pop(name) for name in ("problem", "limit") if name in arguments]
+    by_place = [name for name in arguments if parameters[name].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    positional = [arguments.pop(name) for name in by_place]
     return kind(*positional, **arguments) if positional or arguments else kind("the text")
 
 
@@ -103,6 +105,18 @@ def test_a_limit_is_told_in_headers():
         "X-Regista-Limit-Used": "5",
         "X-Regista-Limit-Max": "4",
     }
+
+
+def test_what_is_too_large_is_told_in_headers():
+    """Trying again would not help, so there is no word of when; how much there was may be unknown."""
+    error = TooLarge("x", limit_bytes=10, limit="kv.value_bytes_max", used=11)
+    assert dict(error_response(error).headers) == {
+        "X-Regista-Limit": "kv.value_bytes_max",
+        "X-Regista-Limit-Used": "11",
+        "X-Regista-Limit-Max": "10",
+    }
+    unknown = TooLarge("x", limit_bytes=10, limit="kv.value_bytes_max")
+    assert "X-Regista-Limit-Used" not in dict(error_response(unknown).headers)
 
 
 def test_a_limit_that_frees_at_once_is_tried_again_after_a_second():

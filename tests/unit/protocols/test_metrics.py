@@ -1,5 +1,6 @@
 """Metrics in their two forms."""
 
+from regista.health import Histogram
 from regista.protocols.consul import Metric
 from regista.protocols.consul.metrics import encode_metrics, encode_prometheus
 
@@ -31,3 +32,31 @@ def test_the_json_has_consuls_shape():
     assert found["Gauges"] == [{"Name": "regista.catalog.index", "Value": 7, "Labels": {}}]
     (counter,) = found["Counters"]
     assert (counter["Count"], counter["Rate"], counter["Name"]) == (3, 0.5, "regista.probes")
+
+
+def lateness():
+    histogram = Histogram((0.005, 1.0))
+    for value in (0.001, 0.003, 0.5, 2.0):
+        histogram.observe(value)
+    return Metric("probe_lateness_seconds", "How late.", histogram=histogram)
+
+
+def test_a_histogram_is_buckets_sum_and_count():
+    """Buckets are cumulative and end with +Inf, which is the count."""
+    assert encode_prometheus([lateness()]).splitlines() == [
+        "# HELP regista_probe_lateness_seconds How late.",
+        "# TYPE regista_probe_lateness_seconds histogram",
+        'regista_probe_lateness_seconds_bucket{le="0.005"} 2',
+        'regista_probe_lateness_seconds_bucket{le="1.0"} 3',
+        'regista_probe_lateness_seconds_bucket{le="+Inf"} 4',
+        "regista_probe_lateness_seconds_sum 2.504",
+        "regista_probe_lateness_seconds_count 4",
+    ]
+
+
+def test_a_histogram_is_a_sample_in_the_json():
+    """Consul's shape has samples: count, sum, extremes, mean and deviation."""
+    (sample,) = encode_metrics([lateness()], now_s=1.0, uptime_s=4.0)["Samples"]
+    assert sample["Name"] == "regista.probe.lateness.seconds"
+    assert (sample["Count"], sample["Sum"], sample["Min"], sample["Max"]) == (4, 2.504, 0.001, 2.0)
+    assert (sample["Mean"], sample["Rate"]) == (0.626, 0.626)

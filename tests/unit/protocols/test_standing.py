@@ -89,7 +89,10 @@ def test_the_past_has_no_standing():
 def test_what_was_said_is_counted():
     """Each answer counts by its first word, and one that holds others than were asked for by why, once each."""
     world = World(0)
-    degraded = ("X-Regista-Degraded", "panic; passing=1; of=9; threshold=50%, panic; passing=0; of=3; threshold=50%")
+    degraded = (
+        "X-Regista-Degraded",
+        "panic; passing=1; of=9; threshold=50%, panic; passing=0; of=3; threshold=50%",
+    )
     world.standing.label(TOPIC, is_empty=False)
     world.standing.label(TOPIC, is_empty=False, headers=(("X-Regista-Flapping", "n1/panic"),))
     world.standing.label(TOPIC, is_empty=False, headers=(degraded,))

@@ -378,6 +378,18 @@ async def test_a_full_disk_stops_writes_only(tmp_path):
         assert list(snapshot.recent) == batches
 
 
+async def test_a_proof_tells_a_store_that_cannot_be_written(tmp_path):
+    """A store that takes no writes says so when it is tried, again and again, and no longer once it does."""
+    async with opened(tmp_path) as (store, _):
+        await store._in_writer(lambda: store._connection.execute("PRAGMA query_only = 1"))
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="can't be written"):
+                await store.prove()
+        await store._in_writer(lambda: store._connection.execute("PRAGMA query_only = 0"))
+        await store.prove()
+        assert await store.commit(put("a")) == 1
+
+
 async def test_a_failing_read_is_an_answer_too(tmp_path):
     """If conditions can't be looked up, whoever waits is told; nobody hangs and later writes go on."""
     async with opened(tmp_path) as (store, _):

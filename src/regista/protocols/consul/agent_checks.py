@@ -5,16 +5,17 @@ Source: Consul 1.9 (behaviour).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from regista.catalog import HEALTH_CHECK_FIELDS, deregister_check, register_check
 from regista.model import CRITICAL, PASSING, WARNING, Status
+from regista.protocols.consul.check_kinds import refuse_kind
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.decode_check import read_check, read_status
 from regista.protocols.consul.encode import agent_check
 from regista.protocols.consul.parameters import FILTER, LOCAL_READ, NOTE, NS
 from regista.protocols.consul.reads import json_response, read_options, refuse_namespaces, required_argument
-from regista.protocols.http import REASON, Request, Response, Route, decode_json, request_cause
+from regista.protocols.http import REASON, Handler, Request, Response, Route, decode_json, request_cause
 
 _ID_MISSING = "CheckID missing: give the id after the last slash of the path"
 
@@ -24,6 +25,8 @@ class AgentChecks:
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        # The answer to nearly all that services say, whose bytes are made once.
+        self._done = Response(forms={})
         self.passing = self._report(PASSING)
         self.warning = self._report(WARNING)
         self.critical = self._report(CRITICAL)
@@ -38,6 +41,8 @@ class AgentChecks:
                 "The checks of this agent's node, by id",
                 parameters=(*LOCAL_READ, FILTER),
                 access="node:read",
+                load="list",
+                is_replicated=True,
             ),
             Route(
                 "PUT",
@@ -66,6 +71,7 @@ class AgentChecks:
                     argument="check_id",
                     parameters=(NS, NOTE, REASON),
                     access="service:write",
+                    load="renewal",
                 )
                 for verb, status, handler in (
                     ("pass", "passing", self.passing),
@@ -82,6 +88,7 @@ class AgentChecks:
                 parameters=(NS, REASON),
                 access="service:write",
                 body="json",
+                load="renewal",
             ),
         )
 
@@ -91,6 +98,7 @@ class AgentChecks:
         refuse_namespaces(request)
         body = await request.body(context.settings.body_bytes_max)
         check = read_check(decode_json(body), node=context.identity.node_name, manager="agent")
+        refuse_kind(check, context.kind_rule)
         await context.writer.write(lambda catalog: register_check(catalog, check), cause=request_cause(request))
         context.health.renew_check(check.key)
         return Response()
@@ -130,15 +138,19 @@ class AgentChecks:
         }
         return json_response(request, wanted)
 
-    def _report(self, status: Status) -> Callable[[Request], Awaitable[Response]]:
+    def _report(self, status: Status) -> Handler:
         """The handler of agent/check/pass, warn or fail: an empty 200."""
 
-        async def handle(request: Request) -> Response:
+        def handle(request: Request) -> Response | Awaitable[Response]:
             refuse_namespaces(request)
             check_id = required_argument(request, _ID_MISSING)
-            await self._context.health.report(
+            writing = self._context.health.report_nowait(
                 check_id, status, request.parameters.first("note"), cause=request_cause(request)
             )
-            return Response()
+            return self._done if writing is None else self._done_after(writing)
 
         return handle
+
+    async def _done_after(self, writing: Awaitable[None]) -> Response:
+        await writing
+        return self._done

@@ -24,9 +24,14 @@ class AgentControl:
         """The paths answered here."""
         return (
             Route(
-                "PUT", "/v1/agent/reload", self.reload, "Reads the configuration files again", access="agent:write"
+                "PUT",
+                "/v1/agent/reload",
+                self.reload,
+                "Reads the configuration files again",
+                access="agent:write",
+                load="control",
             ),
-            Route("PUT", "/v1/agent/leave", self.leave, "Stops the agent", access="agent:write"),
+            Route("PUT", "/v1/agent/leave", self.leave, "Stops the agent", access="agent:write", load="control"),
             Route(
                 "PUT",
                 "/v1/agent/join/",
@@ -52,6 +57,7 @@ class AgentControl:
                 "The machine that the agent runs on",
                 parameters=(PRETTY,),
                 access="operator:read",
+                load="dashboard",
             ),
         )
 

@@ -117,30 +117,31 @@ class AgentDrain:
 
     def _for_s(self, request: Request) -> float:
         settings = self._context.drain_settings
-        text = request.parameters.first("for")
-        if not text:
-            return settings.for_default_s
-        try:
-            seconds = parse_duration_s(text)
-        except ValueError as error:
-            raise BadInput(f'Invalid for: "{text}": write it as 30s, 1m30s or 500ms', field="for") from error
-        if not 0 < seconds <= settings.for_max_s:
+        seconds = _seconds(request, "for", default=settings.for_default_s)
+        most_s = settings.for_max_s
+        if not 0 < seconds <= most_s:
             raise BadInput(
-                f"Invalid for: {text} is not above 0s and at most {format_duration(settings.for_max_s)} "
+                f"Invalid for: {format_duration(seconds)} is not above 0s and at most {format_duration(most_s)} "
                 "(drain.for_max in the agent's configuration)",
                 field="for",
             )
         return seconds
 
     def _wait_s(self, request: Request) -> float:
-        text = request.parameters.first("wait")
-        if not text:
-            return 0.0
-        try:
-            seconds = parse_duration_s(text)
-        except ValueError as error:
-            raise BadInput(f'Invalid wait: "{text}": write it as 30s, 1m30s or 500ms', field="wait") from error
-        return min(max(0.0, seconds), self._context.settings.wait_max_s)
+        seconds = _seconds(request, "wait", default=0.0)
+        if seconds < 0:
+            raise BadInput(f"Invalid wait: {format_duration(seconds)} is below 0s", field="wait")
+        return min(seconds, self._context.settings.wait_max_s)
+
+
+def _seconds(request: Request, name: str, *, default: float) -> float:
+    text = request.parameters.first(name)
+    if not text:
+        return default
+    try:
+        return parse_duration_s(text)
+    except ValueError as error:
+        raise BadInput(f'Invalid {name}: "{text}": write it as 30s, 1m30s or 500ms', field=name) from error
 
 
 def _is_enabled(request: Request) -> bool:

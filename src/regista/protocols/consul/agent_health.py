@@ -53,6 +53,7 @@ class AgentHealth:
                 argument="service_id",
                 parameters=(*LOCAL_READ, FORMAT),
                 access="service:read",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -62,6 +63,7 @@ class AgentHealth:
                 argument="service",
                 parameters=(*LOCAL_READ, FORMAT),
                 access="service:read",
+                is_replicated=True,
             ),
         )
 

@@ -36,7 +36,13 @@ class AgentSelf:
         return (
             Route("GET", "/", self.root, "Says what answers here"),
             Route(
-                "GET", "/v1/agent/self", self.self, "What the agent is", parameters=LOCAL_READ, access="agent:read"
+                "GET",
+                "/v1/agent/self",
+                self.self,
+                "What the agent is",
+                parameters=LOCAL_READ,
+                access="agent:read",
+                load="control",
             ),
             Route(
                 "GET",
@@ -51,8 +57,22 @@ class AgentSelf:
                 access="node:read",
             ),
             Route("GET", "/v1/agent/version", self.version, "The agent's version", parameters=(PRETTY,)),
-            Route("GET", "/v1/status/leader", self.leader, "Where the server answers", parameters=(DC, PRETTY)),
-            Route("GET", "/v1/status/peers", self.peers, "Where all servers answer", parameters=(DC, PRETTY)),
+            Route(
+                "GET",
+                "/v1/status/leader",
+                self.leader,
+                "Where the server answers",
+                parameters=(DC, PRETTY),
+                load="control",
+            ),
+            Route(
+                "GET",
+                "/v1/status/peers",
+                self.peers,
+                "Where all servers answer",
+                parameters=(DC, PRETTY),
+                load="control",
+            ),
         )
 
     def root(self, _request: Request) -> Response:
@@ -83,6 +103,7 @@ class AgentSelf:
                     "AdvertiseAddrLAN": identity.address,
                     "ACLsEnabled": False,
                     "ConnectEnabled": False,
+                    **identity.listening(),
                 },
                 # Network coordinates are not measured; null is Consul's word for that.
                 "Coord": None,

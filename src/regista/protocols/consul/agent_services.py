@@ -5,9 +5,10 @@ Source: Consul 1.9 (behaviour). `renew`, DELETE on deregister, incarnations and 
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable
 from typing import Any
+
+import msgspec
 
 from regista.catalog import (
     AGENT_SERVICE_FIELDS,
@@ -17,6 +18,7 @@ from regista.catalog import (
     register_service,
 )
 from regista.model import NotFound, Service, StaleIncarnation, format_duration, node_item_key
+from regista.protocols.consul.check_kinds import refuse_kinds
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.decode import read_service
 from regista.protocols.consul.encode import agent_service, content_hash, registration_hash
@@ -59,6 +61,8 @@ class AgentServices:
                 "The instances of this agent's node, by id",
                 parameters=(*LOCAL_READ, FILTER),
                 access="service:read",
+                load="list",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -68,6 +72,7 @@ class AgentServices:
                 argument="service_id",
                 parameters=(*LOCAL_READ, HASH, WAIT),
                 access="service:read",
+                is_replicated=True,
             ),
             Route(
                 "PUT",
@@ -102,6 +107,7 @@ class AgentServices:
                 argument="service_id",
                 parameters=(PRETTY, INCARNATION, HASH),
                 access="service:write",
+                load="renewal",
             ),
         )
 
@@ -111,7 +117,8 @@ class AgentServices:
         refuse_namespaces(request)
         body = await request.body(context.settings.body_bytes_max)
         wanted = read_service(decode_json(body), node=context.identity.node_name, manager="agent")
-        registration = dataclasses.replace(
+        refuse_kinds(wanted, context.kind_rule)
+        registration = msgspec.structs.replace(
             wanted,
             replace_checks=request.parameters.first("replace-existing-checks", "no") in ("", "true"),
             new_incarnation=context.new_id(),
@@ -144,7 +151,7 @@ class AgentServices:
         )
         return Response()
 
-    async def renew(self, request: Request) -> Response:
+    def renew(self, request: Request) -> Response:
         """PUT agent/service/renew/{id}: the instance's TTL begins again; nothing is written.
 
         Answers which registration the server holds, so that a caller whose hash differs registers again.

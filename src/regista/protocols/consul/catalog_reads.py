@@ -18,10 +18,8 @@ from regista.catalog import (
     NODES,
     SERVICE_NODE_FIELDS,
     SERVICES,
-    Lookup,
     check_list,
     checks_of,
-    find_instances,
     node_list,
     node_topic,
     service_tags,
@@ -37,9 +35,12 @@ from regista.protocols.consul.encode import (
     node_object,
     node_service,
 )
+from regista.protocols.consul.health_parts import HealthParts
+from regista.protocols.consul.labels import Labelled, check_headers
 from regista.protocols.consul.parameters import (
     AT,
     CACHED,
+    FALLBACK,
     FILTER,
     LISTS,
     META,
@@ -52,7 +53,7 @@ from regista.protocols.consul.parameters import (
     VERSION,
 )
 from regista.protocols.consul.past import at_any_time
-from regista.protocols.consul.questions import read_lookup
+from regista.protocols.consul.questions import Search, answer_search, read_fallbacks, read_lookup
 from regista.protocols.consul.reads import (
     ReadOptions,
     answer_view,
@@ -77,6 +78,7 @@ class CatalogReads:
         self._context = context
         self._catalog = context.catalog
         self._datacenter = context.identity.datacenter
+        self._parts = HealthParts(self._catalog, self._datacenter, bytes_max=context.settings.parts_bytes_max)
 
     @property
     def context(self) -> Context:
@@ -95,6 +97,7 @@ class CatalogReads:
                 self.datacenters,
                 "The known datacenters",
                 parameters=(PRETTY, CACHED),
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -103,6 +106,8 @@ class CatalogReads:
                 "The nodes",
                 parameters=(*PLAIN_LISTS, AT),
                 access="node:read",
+                load="list",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -111,6 +116,8 @@ class CatalogReads:
                 "The names of all services, with their tags",
                 parameters=(*READ, CACHED, FILTER, NODE_META, AT),
                 access="service:read",
+                load="list",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -118,8 +125,9 @@ class CatalogReads:
                 at_any_time(self, CatalogReads.service),
                 "The instances of a service, without their health",
                 argument="service",
-                parameters=(*LISTS, CACHED, TAG, META, VERSION, AT),
+                parameters=(*LISTS, CACHED, TAG, META, VERSION, FALLBACK, AT),
                 access="service:read",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -129,6 +137,7 @@ class CatalogReads:
                 argument="node",
                 parameters=(*READ, FILTER, AT),
                 access="node:read",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -138,6 +147,7 @@ class CatalogReads:
                 argument="node",
                 parameters=(*READ, FILTER, AT),
                 access="node:read",
+                is_replicated=True,
             ),
         )
 
@@ -149,8 +159,9 @@ class CatalogReads:
                 at_any_time(self, CatalogReads.health_service),
                 "The instances of a service, with their health",
                 argument="service",
-                parameters=(*LISTS, CACHED, PASSING, TAG, META, VERSION, AT),
+                parameters=(*LISTS, CACHED, PASSING, TAG, META, VERSION, FALLBACK, AT),
                 access="service:read",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -160,6 +171,7 @@ class CatalogReads:
                 argument="service",
                 parameters=(*LISTS, AT),
                 access="service:read",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -169,6 +181,7 @@ class CatalogReads:
                 argument="node",
                 parameters=(*READ, FILTER, AT),
                 access="node:read",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -178,6 +191,8 @@ class CatalogReads:
                 argument="status",
                 parameters=(*LISTS, AT),
                 access="node:read",
+                load="list",
+                is_replicated=True,
             ),
         )
 
@@ -198,7 +213,8 @@ class CatalogReads:
             entries = node_list(self._catalog, meta=options.node_meta, near=options.near)
             return kept(options, (node_object(entry, self._datacenter) for entry in entries))
 
-        return answer_view(request, self._context, options, topics=(NODES, *_near_topics(options)), find=find)
+        topics = (NODES, *_near_topics(options))
+        return answer_view(request, self._context, options, topics=topics, find=find, is_lasting=True)
 
     def services(self, request: Request) -> Answering:
         """GET catalog/services: names to tags, of the instances that a filter keeps."""
@@ -217,19 +233,17 @@ class CatalogReads:
             topics=topics,
             find=find,
             is_cacheable=True,
+            is_lasting=True,
         )
 
     def service(self, request: Request) -> Answering:
         """GET catalog/service/{name}: the instances, without their health."""
         required_argument(request, "Missing service name")
         options = read_options(request, self._context, SERVICE_NODE_FIELDS)
-        lookup = read_lookup(request, options)
-
-        def find() -> Any:
-            found = find_instances(self._catalog, lookup)
-            return kept(options, (catalog_service(instance, self._datacenter) for instance in found))
-
-        return self._answer_service(request, options, lookup, find)
+        search = Search(read_lookup(request, options), read_fallbacks(request), is_about_health=False)
+        return answer_search(
+            request, self._context, options, search, lambda each: catalog_service(each, self._datacenter)
+        )
 
     def node(self, request: Request) -> Answering:
         """GET catalog/node/{name or id}: a node and its services by id; null for an unknown one."""
@@ -263,13 +277,15 @@ class CatalogReads:
             # Consul looks at this parameter after the query, so its refusal carries an index.
             index = self._catalog.topics.index((service_topic(request.argument),))
             return error_response(error, index_headers(index, options.consistency))
-        lookup = read_lookup(request, options, passing_only=passing_only)
-
-        def find() -> Any:
-            found = find_instances(self._catalog, lookup)
-            return kept(options, (health_entry(self._catalog, instance, self._datacenter) for instance in found))
-
-        return self._answer_service(request, options, lookup, find)
+        search = Search(read_lookup(request, options, passing_only=passing_only), read_fallbacks(request))
+        return answer_search(
+            request,
+            self._context,
+            options,
+            search,
+            lambda each: health_entry(self._catalog, each, self._datacenter),
+            parts=self._parts,
+        )
 
     def health_checks(self, request: Request) -> Answering:
         """GET health/checks/{service}: the checks of its instances, without those of their nodes.
@@ -278,7 +294,14 @@ class CatalogReads:
         """
         name = required_argument(request, "Missing service name")
         topics = dict.fromkeys(service_topic(entry.record.name) for entry in with_id(self._catalog, name))
-        return self._answer_checks(request, lambda: checks_of(self._catalog, name), (service_topic(name), *topics))
+        return self._answer_checks(
+            request,
+            lambda: checks_of(self._catalog, name),
+            (service_topic(name), *topics),
+            # Which instances have that id is told by no topic of theirs, but while there is a service they do
+            # not matter.
+            is_lasting=name.lower() in self._catalog.service_indexes.by_name,
+        )
 
     def health_node(self, request: Request) -> Answering:
         """GET health/node/{name}: every check on a node."""
@@ -296,30 +319,29 @@ class CatalogReads:
 
     # ---- shared ----
 
-    def _answer_service(
-        self, request: Request, options: ReadOptions, lookup: Lookup, find: Callable[[], Any]
+    def _answer_checks(
+        self, request: Request, checks: Callable[[], Any], topics: tuple[str, ...], *, is_lasting: bool = True
     ) -> Answering:
+        options = read_options(request, self._context, HEALTH_CHECK_FIELDS)
+
+        def find() -> Labelled:
+            entries = check_list(self._catalog, checks(), node_meta=options.node_meta, near=options.near)
+            shown = kept(options, (health_check(self._catalog, entry) for entry in entries))
+            return Labelled(shown, check_headers(self._catalog, entries))
+
+        standing_of = "" if topics[0] == CHECKS else topics[0]
+        if options.node_meta:
+            topics = (*topics, NODES)
+        topics = (*topics, *_near_topics(options))
         return answer_view(
             request,
             self._context,
             options,
-            topics=(service_topic(lookup.name), *_near_topics(options)),
+            topics=topics,
             find=find,
-            key=f"{lookup.tags}{lookup.meta}{lookup.version and lookup.version.text}{lookup.passing_only}",
-            is_cacheable=True,
+            standing_of=standing_of,
+            is_lasting=is_lasting,
         )
-
-    def _answer_checks(self, request: Request, checks: Callable[[], Any], topics: tuple[str, ...]) -> Answering:
-        options = read_options(request, self._context, HEALTH_CHECK_FIELDS)
-
-        def find() -> Any:
-            entries = check_list(self._catalog, checks(), node_meta=options.node_meta, near=options.near)
-            return kept(options, (health_check(self._catalog, entry) for entry in entries))
-
-        if options.node_meta:
-            topics = (*topics, NODES)
-        topics = (*topics, *_near_topics(options))
-        return answer_view(request, self._context, options, topics=topics, find=find)
 
     def _answer_node(
         self, request: Request, shape: Callable[[Entry[Node] | None, list[dict[str, Any]]], Any]
@@ -336,7 +358,9 @@ class CatalogReads:
 
         # Asked for by id, an unknown node can only be noticed among all nodes.
         topics = (node_topic(known.record.name if known else wanted), *(() if known else (NODES,)))
-        return answer_view(request, self._context, options, topics=topics, find=find)
+        # Whose id begins so may be told by another node's topic later.
+        is_lasting = known is None or known.record.key == wanted.lower()
+        return answer_view(request, self._context, options, topics=topics, find=find, is_lasting=is_lasting)
 
     def _find_node(self, wanted: str) -> Entry[Node] | None:
         """The node of that name, or the only one whose id begins so."""

@@ -20,6 +20,7 @@ from regista.model import BadInput, Check, Node, Service, ServiceAddress, Transa
 from regista.protocols.consul.catalog_definitions import kind_of_definition, read_definition
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.decode import ADDRESS_FIELDS, CONNECT_FIELDS, TAGS_MAX, checked_meta
+from regista.protocols.consul.decode_check import refuse_own_id
 from regista.protocols.consul.decode_mesh import PROXY_FIELDS, check_kind, read_proxy
 from regista.protocols.consul.fields import (
     Fields,
@@ -185,7 +186,7 @@ class CatalogWrites:
             node_name=node_name,
             node=node,
             service=read_catalog_service(found["Service"], node_name) if found.get("Service") else None,
-            checks=tuple(read_catalog_check(check, node_name) for check in checks),
+            checks=tuple(_new_catalog_check(check, node_name) for check in checks),
             new_incarnation=self._context.new_id(),
         )
 
@@ -236,6 +237,12 @@ def read_catalog_service(found: dict[str, Any], node: str) -> Service:
         proxy=read_proxy(found["Proxy"]) if found.get("Proxy") else None,
         is_native=found.get("Connect", {}).get("Native", False),
     )
+
+
+def _new_catalog_check(found: dict[str, Any], node: str) -> Check:
+    check = read_catalog_check(found, node)
+    refuse_own_id(check.id, "Check.CheckID")
+    return check
 
 
 def read_catalog_check(found: dict[str, Any], node: str) -> Check:

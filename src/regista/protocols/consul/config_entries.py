@@ -56,6 +56,7 @@ class ConfigEntries:
                 argument="entry",
                 parameters=READ,
                 access="service:read",
+                is_replicated=True,
             ),
             Route(
                 "DELETE",

@@ -37,11 +37,13 @@ class Field:
 
     Attributes:
         is_always_shown: also if it is empty; as `empty` if it is not given.
+        is_shown_if_given: also if it is given as what counts as empty.
     """
 
     read: Reader
     is_always_shown: bool = False
     empty: Any = None
+    is_shown_if_given: bool = False
 
 
 Fields = Mapping[str, Field]
@@ -68,7 +70,7 @@ def read_fields(value: Any, fields: Fields, path: str = "") -> dict[str, Any]:
             given[name] = fields[name].read(each, f"{path}.{name}" if path else name)
     shown: dict[str, Any] = {}
     for name, field in fields.items():
-        if name in given and not _is_empty(given[name]):
+        if name in given and (field.is_shown_if_given or not _is_empty(given[name])):
             shown[name] = given[name]
         elif field.is_always_shown:
             shown[name] = given.get(name, field.empty)

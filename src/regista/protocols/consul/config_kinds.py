@@ -27,6 +27,7 @@ from regista.protocols.consul.config_fields import (
     text,
     upper_text,
 )
+from regista.protocols.consul.config_outliers import FIELD, OUTLIER_DETECTION
 
 _TEXT = Field(text)
 _TEXTS = Field(list_of(text))
@@ -128,6 +129,9 @@ _SERVICE_DEFAULTS: Fields = {
     "LocalConnectTimeoutMs": _INTEGER,
     "LocalRequestTimeoutMs": _INTEGER,
     "BalanceInboundConnections": _TEXT,
+    # Regista's own; 0 is not the same as nothing, for the agent may have another default.
+    "PanicThreshold": Field(number, is_shown_if_given=True),
+    FIELD: OUTLIER_DETECTION,
     "RateLimits": optional({"InstanceLevel": part({**_RATE, "Routes": _objects({**_PATHS, **_RATE})})}),
     "EnvoyExtensions": _EXTENSIONS,
 }

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from regista.model import BadInput, parse_duration_s
+from regista.protocols.consul.config_outliers import check_outliers
 
 Fields = dict[str, Any]
 Rule = Callable[[str, Fields], Fields]
@@ -73,6 +74,10 @@ def service_defaults(name: str, fields: Fields) -> Fields:
             f"invalid value for balance_inbound_connections: {fields['BalanceInboundConnections']}",
             "BalanceInboundConnections",
         )
+    check_outliers(fields)
+    threshold = fields.get("PanicThreshold", 0)
+    if not 0 <= threshold <= 100:
+        raise bad_entry(f"PanicThreshold must be a percentage from 0 to 100, not {threshold}", "PanicThreshold")
     destination = fields.get("Destination")
     if destination is None:
         return fields

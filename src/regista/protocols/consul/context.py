@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any, Protocol
 
-from regista.catalog import Catalog, EventRing, Instance, LockDelays
+from regista.catalog import Catalog, DegradingSettings, EventRing, Instance, LockDelays
+from regista.health import Histogram, KindRule
 from regista.model import Cause, Status, Transaction
 from regista.protocols.consul.caching import CachedQuestions
-from regista.protocols.consul.settings import EventSettings, KvSettings
+from regista.protocols.consul.settings import DrainSettings, EventSettings, KvSettings
+from regista.protocols.consul.standing import Standing
 from regista.protocols.http import Answers, ByteStream, HttpSettings
 
 
@@ -42,6 +44,11 @@ class Health(Protocol):
         Raises:
             NotFound: no such check, or not one that waits for reports.
         """
+
+    def report_nowait(
+        self, check_id: str, status: Status, output: str, *, cause: Cause
+    ) -> Coroutine[Any, Any, None] | None:
+        """As `report`, but what has to be written is left to the caller to await; None if nothing has."""
 
     def renew_check(self, key: str) -> None:
         """The check's TTL begins again; does nothing for checks without."""
@@ -85,14 +92,28 @@ class Metric:
     Attributes:
         name: in small letters and underscores, with its unit at the end.
         text: what it is, in a sentence.
-        values: each with its labels.
+        values: each with its labels; of a histogram none.
         is_counter: whether it only grows.
+        histogram: how what is measured is distributed.
     """
 
     name: str
     text: str
-    values: tuple[tuple[dict[str, str], float], ...]
+    values: tuple[tuple[dict[str, str], float], ...] = ()
     is_counter: bool = False
+    histogram: Histogram | None = None
+
+    @property
+    def type(self) -> str:
+        """As Prometheus calls it."""
+        if self.histogram is not None:
+            return "histogram"
+        return "counter" if self.is_counter else "gauge"
+
+    @property
+    def full_name(self) -> str:
+        """As Prometheus sees it."""
+        return f"regista_{self.name}_total" if self.is_counter else f"regista_{self.name}"
 
 
 class Past(Protocol):
@@ -116,6 +137,7 @@ class Identity:
         address: where other machines reach it.
         server_address: `host:port` of the server; set once it listens.
         started_s: when it started, in seconds since the epoch.
+        listening: where it answers, in the words of `DebugConfig`.
     """
 
     node_name: str
@@ -125,6 +147,7 @@ class Identity:
     server_address: Callable[[], str]
     version: str
     started_s: float
+    listening: Callable[[], Mapping[str, Any]] = dict
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -137,6 +160,8 @@ class Context:
         cached_questions: what was asked with `?cached`.
         new_id: a fresh UUID each time.
         shuffle: puts a list in random order.
+        standing: how far answers about health can be relied on.
+        kind_rule: which kinds of checks may be registered.
         wait_jitter: a random number from 0 to 1 each time; spreads the ends of waits (Consul adds up to 1/16).
     """
 
@@ -156,5 +181,9 @@ class Context:
     shuffle: Callable[[list[Instance]], None]
     events: EventRing
     event_settings: EventSettings
+    drain_settings: DrainSettings
+    degrading: DegradingSettings
+    standing: Standing
     kv_settings: KvSettings
     lock_delays: LockDelays
+    kind_rule: KindRule

@@ -61,6 +61,8 @@ class Coordinates:
                 self.datacenters,
                 "Where the servers of each datacenter are",
                 parameters=(PRETTY,),
+                load="list",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -69,6 +71,8 @@ class Coordinates:
                 "Where all nodes are",
                 parameters=(*PLAIN_READ, SEGMENT),
                 access="node:read",
+                load="list",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -78,6 +82,7 @@ class Coordinates:
                 argument="node",
                 parameters=(*PLAIN_READ, SEGMENT),
                 access="node:read",
+                is_replicated=True,
             ),
             Route(
                 "PUT",

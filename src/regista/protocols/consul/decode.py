@@ -5,7 +5,6 @@ Source: Consul 1.9 (behaviour), agent/service/register; the instance TTL and inc
 
 from __future__ import annotations
 
-import contextlib
 import re
 import socket
 from collections.abc import Mapping
@@ -43,6 +42,8 @@ _META_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _META_KEY_CHARACTERS_MAX = 128
 _META_VALUE_CHARACTERS_MAX = 512
 
+_EVEN_WEIGHTS = Weights()
+
 _LOCALHOST = "127.0.0.1"
 _UNSPECIFIED = ("0.0.0.0", "::", "[::]")  # noqa: S104 - refused here, not listened on
 
@@ -77,6 +78,18 @@ SERVICE_FIELDS: Fields = {
 }
 
 
+_SAME = {
+    "Tags": "tags",
+    "Address": "address",
+    "Port": "port",
+    "EnableTagOverride": "enable_tag_override",
+    "Kind": "service_kind",
+    "TTL": "ttl_s",
+    "Incarnation": "incarnation",
+}
+"""The fields that an instance's record has as they are."""
+
+
 def read_service(value: Any, *, node: str, manager: Manager) -> Registration:
     """The instance, its checks and its sidecar in the body of agent/service/register, or in a configuration file.
 
@@ -106,19 +119,13 @@ def _service(found: Mapping[str, Any], *, node: str, manager: Manager) -> Servic
         node=node,
         id=found.get("ID") or found["Name"],
         name=found["Name"],
-        tags=found.get("Tags", ()),
-        address=found.get("Address", ""),
-        port=found.get("Port", 0),
         meta=checked_meta(found.get("Meta")),
         weights=checked_weights(found.get("Weights")),
         tagged_addresses=_tagged_addresses(found),
-        enable_tag_override=found.get("EnableTagOverride", False),
-        service_kind=found.get("Kind", ""),
-        ttl_s=found.get("TTL", 0.0),
-        incarnation=found.get("Incarnation", ""),
         manager=manager,
         proxy=read_proxy(found["Proxy"]) if found.get("Proxy") else None,
-        is_native=found.get("Connect", {}).get("Native", False),
+        is_native=found["Connect"].get("Native", False) if "Connect" in found else False,
+        **{attribute: found[field] for field, attribute in _SAME.items() if field in found},
     )
     if service.ttl_s < 0 or (service.ttl_s == 0 and "TTL" in found and found["TTL"] != 0):
         raise BadInput("TTL must be > 0; leave it out for an instance that stays until deregistered", field="TTL")
@@ -219,7 +226,7 @@ def checked_meta(meta: dict[str, str] | None) -> dict[str, str] | None:
 def checked_weights(weights: Mapping[str, int] | None) -> Weights:
     """The weights; both 1 where none are given, and 0 where only the other is (Consul 1.9)."""
     if weights is None:
-        return Weights()
+        return _EVEN_WEIGHTS
     passing, warning = weights.get("Passing", 0), weights.get("Warning", 0)
     if passing < 1:
         raise BadInput("Invalid Weights: Passing must be greater than 0", field="Weights.Passing")
@@ -254,7 +261,9 @@ def _tagged_addresses(found: Mapping[str, Any]) -> dict[str, ServiceAddress] | N
 def _ip_version(address: str) -> int:
     """4 or 6 for a literal address, 0 for a name or nothing."""
     for version, family in ((4, socket.AF_INET), (6, socket.AF_INET6)):
-        with contextlib.suppress(OSError, ValueError):
+        try:
             socket.inet_pton(family, address)
-            return version
+        except (OSError, ValueError):
+            continue
+        return version
     return 0

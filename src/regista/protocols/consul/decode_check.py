@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from regista.catalog import OWN_PREFIXES, is_own_id
 from regista.model import STATUSES, BadInput, Check, CheckDefinition, Manager, Service, Status
 from regista.protocols.consul.check_kinds import ARGUMENTS_MAX, argument, arguments_problem
 from regista.protocols.consul.fields import (
@@ -103,8 +104,13 @@ def build_check(
     manager: Manager,
     service: Service | None,
 ) -> Check:
-    """The check that the fields describe, of `service` or (None) of the node or whatever `ServiceID` names."""
+    """The check that the fields describe, of `service` or (None) of the node or whatever `ServiceID` names.
+
+    Raises:
+        BadInput: naming the field.
+    """
     kind, definition = definition_of(found, path)
+    refuse_own_id(check_id, f"{path}.CheckID" if path else "CheckID")
     return Check(
         node=node,
         id=check_id,
@@ -118,6 +124,21 @@ def build_check(
         definition=definition,
         manager=manager,
     )
+
+
+def refuse_own_id(check_id: str, field: str) -> None:
+    """Lets a caller's check not have an id that the registry keeps for its own.
+
+    Raises:
+        BadInput: it has one. Ids of maintenance are allowed, as in Consul: who copies a catalog writes them too.
+    """
+    if is_own_id(check_id):
+        raise BadInput(
+            f'CheckID "{check_id}" is kept for the registry: {" and ".join(OWN_PREFIXES)} begin the IDs of checks '
+            "that it makes itself. Give the check another one; to take an instance out use "
+            "/v1/agent/service/drain or /v1/agent/service/maintenance.",
+            field=field,
+        )
 
 
 _KINDS = (

@@ -22,6 +22,7 @@ from regista.protocols.consul.catalog_writes import (
 )
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.decode import checked_meta
+from regista.protocols.consul.decode_check import refuse_own_id
 from regista.protocols.consul.fields import (
     Fields,
     field_name,
@@ -128,7 +129,12 @@ def _read(body: bytes, context: Context) -> list[Operation]:
         raise BadInput(f"json: cannot unmarshal {kind} into Go value of type api.TxnOps", field="body")
     most = context.kv_settings.transaction_ops_max
     if len(value) > most:
-        raise TooLarge(f"Transaction contains too many operations ({len(value)} > {most})", limit_bytes=0)
+        raise TooLarge(
+            f"Transaction contains too many operations ({len(value)} > {most})",
+            limit_bytes=most,
+            limit="kv.transaction_ops_max",
+            used=len(value),
+        )
     found = []
     for position, each in enumerate(value):
         fields = read_object(each, _OPERATION_FIELDS, f"[{position}]")
@@ -143,7 +149,12 @@ def _kv_operation(found: dict[str, Any], context: Context) -> KvOperation:
     refuse_long_key(key, context)
     most = context.kv_settings.value_bytes_max
     if len(value) > most:
-        raise TooLarge(f'Value for key "{key}" is too large ({len(value)} > {most} bytes)', limit_bytes=most)
+        raise TooLarge(
+            f'Value for key "{key}" is too large ({len(value)} > {most} bytes)',
+            limit_bytes=most,
+            limit="kv.value_bytes_max",
+            used=len(value),
+        )
     wanted = KvEntry(key=key, value=value, flags=found.get("Flags", 0), session=found.get("Session", "").lower())
     return KvOperation(found.get("Verb", ""), wanted, found.get("Index", 0))
 
@@ -174,6 +185,8 @@ def _service_step(found: dict[str, Any], context: Context) -> ServiceStep:
 def _check_step(found: dict[str, Any], _context: Context) -> CheckStep:
     fields = found.get("Check", {})
     check = read_catalog_check(fields, fields.get("Node", ""))
+    if found.get("Verb") in ("set", "cas"):
+        refuse_own_id(check.id, "Check.CheckID")
     return CheckStep(found.get("Verb", ""), check, fields.get("ModifyIndex", 0))
 
 

@@ -16,12 +16,24 @@ from typing import Any
 
 import msgspec
 
-from regista.catalog import Catalog, Instance
-from regista.model import CONNECT_PROXY, GATEWAY_KINDS, Check, Entry, Node, Service, ServiceAddress, encode_record
+from regista.catalog import Catalog, Instance, is_maintenance, is_own_check
+from regista.model import (
+    CONNECT_PROXY,
+    GATEWAY_KINDS,
+    Check,
+    CheckDefinition,
+    Entry,
+    Node,
+    Service,
+    ServiceAddress,
+    encode_record,
+    format_duration,
+)
 from regista.protocols.consul.encode_mesh import agent_proxy, catalog_proxy, in_key_order
 
 _EMPTY_PROXY: dict[str, Any] = {"MeshGateway": {}, "Expose": {}}
 _NATIVE: dict[str, Any] = {"Native": True}
+_NO_DEFINITION = CheckDefinition()
 
 
 def node_object(entry: Entry[Node], datacenter: str) -> dict[str, Any]:
@@ -161,8 +173,25 @@ def health_check(catalog: Catalog, entry: Entry[Check]) -> dict[str, Any]:
 
 
 def agent_check(catalog: Catalog, entry: Entry[Check]) -> dict[str, Any]:
-    """A check, as agent/checks shows it: without indexes."""
-    return health_check(catalog, entry) | {"CreateIndex": 0, "ModifyIndex": 0}
+    """A check, as agent/checks shows it: without indexes, and with its pace.
+
+    `ExposedPort` is the port at which a proxy would let the check through to a service of the mesh; no proxy is
+    set up by this agent, so there is none.
+
+    Source: Consul 1.11.4 (behaviour).
+    """
+    definition = entry.record.definition or _NO_DEFINITION
+    pace = {
+        "Interval": format_duration(definition.interval_s),
+        "Timeout": format_duration(definition.timeout_s),
+        "ExposedPort": 0,
+    }
+    shown: dict[str, Any] = {}
+    for key, value in health_check(catalog, entry).items():
+        if key == "Definition":
+            shown |= pace
+        shown[key] = value
+    return shown | {"CreateIndex": 0, "ModifyIndex": 0}
 
 
 def content_hash(service: Service) -> str:
@@ -171,9 +200,14 @@ def content_hash(service: Service) -> str:
 
 
 def registration_hash(service: Service, checks: Iterable[Check]) -> str:
-    """The same over an instance and the definitions of its checks: what a renewal compares."""
+    """The same over an instance and the definitions of its checks: what a renewal compares.
+
+    Checks that come and go by others' hands, of a drain or maintenance for instance, don't count.
+    """
     definitions = sorted(
-        encode_record(msgspec.structs.replace(check, status="", output="", manager="agent")) for check in checks
+        encode_record(msgspec.structs.replace(check, status="", output="", manager="agent"))
+        for check in checks
+        if not (is_own_check(check) or is_maintenance(check))
     )
     return _digest((encode_record(_as_registered(service)), *definitions))
 
@@ -183,11 +217,8 @@ def _as_registered(service: Service) -> Service:
 
 
 def _digest(parts: Iterable[bytes]) -> str:
-    digest = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        digest.update(len(part).to_bytes(8))
-        digest.update(part)
-    return digest.hexdigest()
+    text = b"".join([len(part).to_bytes(8) + part for part in parts])
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
 
 
 def _addresses(addresses: dict[str, ServiceAddress]) -> dict[str, Any]:

@@ -66,6 +66,7 @@ class Events:
                 "The latest user events, oldest first",
                 parameters=(NS, PRETTY, INDEX, WAIT, _NAME),
                 access="event:read",
+                load="list",
             ),
         )
 
@@ -126,6 +127,8 @@ class Events:
                 f"limit of {most} bytes before encoding\n\nIt has {size} bytes with its name and filters; send a "
                 "reference to where the rest can be read.",
                 limit_bytes=most,
+                limit="events.bytes_max",
+                used=size,
             )
 
 

@@ -23,6 +23,9 @@ Reader = Callable[[Any, str], Any]
 Fields = Mapping[str, Reader]
 """Readers by the field's name as Consul spells it."""
 
+_UNNAMED = "(unnamed)"
+"""The path while nobody asks for it: that of everything below it too."""
+
 NAME_CHARACTERS_MAX = 512
 DURATION_S_MAX = 10 * 365 * 86400.0
 """Ten years: longer is a slip of units."""
@@ -39,19 +42,31 @@ def read_object(value: Any, fields: Fields, path: str = "") -> dict[str, Any]:
     Raises:
         BadInput: not an object, an unknown key, or a value of the wrong type.
     """
+    if path is _UNNAMED:
+        return _read_fields(value, fields, path)
+    try:
+        return _read_fields(value, fields, _UNNAMED)
+    except BadInput:
+        # Once more, now that the path of the field is wanted: to make it each time takes longer than to read.
+        return _read_fields(value, fields, path)
+
+
+def _read_fields(value: Any, fields: Fields, path: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise _wrong_type(value, path, "object")
     known: dict[str, str] = {}
     found: dict[str, Any] = {}
     for key, each in value.items():
-        name: str | None = key
-        if key not in fields:  # clients nearly always spell a key as Consul does
+        name = key
+        reader = fields.get(key)  # clients nearly always spell a key as Consul does
+        if reader is None:
             known = known or {_fold(name): name for name in fields}
-            name = known.get(_fold(key))
-        if name is None:
-            raise _unknown_field(key, path, fields)
+            name = known.get(_fold(key), "")
+            if not name:
+                raise _unknown_field(key, path, fields)
+            reader = fields[name]
         if each is not None:
-            found[name] = fields[name](each, f"{path}.{name}")
+            found[name] = reader(each, path if path is _UNNAMED else f"{path}.{name}")
     return found
 
 
@@ -162,7 +177,9 @@ def list_of(item: Reader, type_name: str, most: int) -> Reader:
             raise _wrong_type(value, path, type_name)
         if len(value) > most:
             raise BadInput(f"{field_name(path)} has {len(value)} items; at most {most}", field=field_name(path))
-        return tuple(item(each, f"{path}[{position}]") for position, each in enumerate(value))
+        if path is _UNNAMED:
+            return tuple([item(each, path) for each in value])
+        return tuple([item(each, f"{path}[{position}]") for position, each in enumerate(value)])
 
     return read
 
@@ -173,6 +190,8 @@ def map_of(item: Reader) -> Reader:
     def read(value: Any, path: str) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise _wrong_type(value, path, "map")
+        if path is _UNNAMED:
+            return {key: item(each, path) for key, each in value.items()}
         return {key: item(each, f"{path}.{key}") for key, each in value.items()}
 
     return read

@@ -107,6 +107,7 @@ class Kv:
                 argument="key",
                 parameters=_GET,
                 access="key:read",
+                is_replicated=True,
             ),
             Route(
                 "PUT",
@@ -291,13 +292,14 @@ class Kv:
             TooLarge: it is over the limit, in Consul's words.
         """
         most = self._context.kv_settings.value_bytes_max
-        return await read_body(request, bytes_max=most, setting="kv_max_value_size")
+        return await read_body(request, bytes_max=most, limit="kv.value_bytes_max", setting="kv_max_value_size")
 
 
-async def read_body(request: Request, *, bytes_max: int, setting: str) -> bytes:
+async def read_body(request: Request, *, bytes_max: int, limit: str, setting: str) -> bytes:
     """The body of a request.
 
     Args:
+        limit: the setting's name.
         setting: what Consul calls the limit.
 
     Raises:
@@ -307,11 +309,11 @@ async def read_body(request: Request, *, bytes_max: int, setting: str) -> bytes:
     size = f"({told} bytes)" if told.isdigit() else ""
     problem = f"Request body{size} too large, max size: {bytes_max} bytes. See {_HELP}#{setting}."
     if size and int(told) > bytes_max:
-        raise TooLarge(problem, limit_bytes=bytes_max)
+        raise TooLarge(problem, limit_bytes=bytes_max, limit=limit, used=int(told))
     try:
         return await request.body(bytes_max)
     except TooLarge as error:
-        raise TooLarge(problem, limit_bytes=bytes_max) from error
+        raise TooLarge(problem, limit_bytes=bytes_max, limit=limit, used=error.used) from error
 
 
 def refuse_long_key(key: str, context: Context) -> None:

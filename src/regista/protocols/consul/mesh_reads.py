@@ -5,34 +5,33 @@ Source: Consul 1.9 (behaviour).
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import Any
+
+import msgspec
 
 from regista.catalog import (
     CHECK_SERVICE_NODE_FIELDS,
     CHECKS,
     CONFIG_ENTRIES,
-    COORDINATES,
     NODES,
     SERVICE_NODE_FIELDS,
     SERVICES,
+    FilterFields,
     GatewayService,
     Instance,
     Lookup,
-    find_instances,
     gateway_services,
     ingress_gateways,
     mesh_topic,
 )
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.encode import catalog_service, health_entry
-from regista.protocols.consul.parameters import CACHED, LISTS, META, PASSING, READ, TAG, VERSION
-from regista.protocols.consul.questions import read_lookup
+from regista.protocols.consul.parameters import CACHED, FALLBACK, LISTS, META, PASSING, READ, TAG, VERSION
+from regista.protocols.consul.questions import Search, answer_search, read_fallbacks, read_lookup
 from regista.protocols.consul.reads import (
     ReadOptions,
     answer_view,
-    kept,
     read_options,
     required_argument,
     wants_passing,
@@ -61,8 +60,9 @@ class MeshReads:
                 self.health_connect,
                 "The instances that a service is reached through within the mesh, with their health",
                 argument="service",
-                parameters=(*LISTS, CACHED, PASSING, TAG, META, VERSION),
+                parameters=(*LISTS, CACHED, PASSING, TAG, META, VERSION, FALLBACK),
                 access="service:read",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -70,8 +70,9 @@ class MeshReads:
                 self.health_ingress,
                 "The ingress gateways that let a service through, with their health",
                 argument="service",
-                parameters=(*LISTS, CACHED, PASSING, TAG, META, VERSION),
+                parameters=(*LISTS, CACHED, PASSING, TAG, META, VERSION, FALLBACK),
                 access="service:read",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -79,8 +80,9 @@ class MeshReads:
                 self.catalog_connect,
                 "The instances that a service is reached through within the mesh",
                 argument="service",
-                parameters=(*LISTS, CACHED, TAG, META, VERSION),
+                parameters=(*LISTS, CACHED, TAG, META, VERSION, FALLBACK),
                 access="service:read",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -90,44 +92,40 @@ class MeshReads:
                 argument="gateway",
                 parameters=READ,
                 access="service:read",
+                is_replicated=True,
             ),
         )
 
     def health_connect(self, request: Request) -> Answering:
         """GET health/connect/{name}: its proxies and native instances, with nodes and checks."""
-        name = required_argument(request, _NO_NAME)
-        options = read_options(request, self._context, CHECK_SERVICE_NODE_FIELDS)
+        options = self._options(request, CHECK_SERVICE_NODE_FIELDS)
         found = read_lookup(request, options, passing_only=wants_passing(request))
-        lookup = dataclasses.replace(found, within_mesh=True)
-        return self._answer(
-            request, options, (mesh_topic(name),), lookup, self._healthy(options, lambda: [lookup])
-        )
+        lookup = msgspec.structs.replace(found, within_mesh=True)
+        search = Search(lookup, read_fallbacks(request), topic_of=mesh_topic)
+        return answer_search(request, self._context, options, search, self._with_health)
 
     def health_ingress(self, request: Request) -> Answering:
         """GET health/ingress/{name}: the ingress gateways that let it through, with nodes and checks."""
-        name = required_argument(request, _NO_NAME)
-        options = read_options(request, self._context, CHECK_SERVICE_NODE_FIELDS)
+        options = self._options(request, CHECK_SERVICE_NODE_FIELDS)
         lookup = read_lookup(request, options, passing_only=wants_passing(request))
 
-        def gateways() -> list[Lookup]:
-            names = ingress_gateways(self._catalog, name)
-            return [dataclasses.replace(lookup, name=each) for each in names]
+        def gateways_for(service: str) -> list[Lookup]:
+            names = ingress_gateways(self._catalog, service)
+            return [msgspec.structs.replace(lookup, name=each) for each in names]
 
         # Which gateways these are may change while the caller waits; the answer's bytes say whether they did.
         topics = (CONFIG_ENTRIES, SERVICES, CHECKS, NODES)
-        return self._answer(request, options, topics, lookup, self._healthy(options, gateways))
+        search = Search(lookup, read_fallbacks(request), wide_topics=topics, lookups_for=gateways_for)
+        return answer_search(request, self._context, options, search, self._with_health)
 
     def catalog_connect(self, request: Request) -> Answering:
         """GET catalog/connect/{name}: its proxies and native instances, without their health."""
-        name = required_argument(request, _NO_NAME)
-        options = read_options(request, self._context, SERVICE_NODE_FIELDS)
-        lookup = dataclasses.replace(read_lookup(request, options), within_mesh=True)
-
-        def find() -> Any:
-            found = find_instances(self._catalog, lookup)
-            return kept(options, (catalog_service(each, self._datacenter) for each in found))
-
-        return self._answer(request, options, (mesh_topic(name),), lookup, find)
+        options = self._options(request, SERVICE_NODE_FIELDS)
+        lookup = msgspec.structs.replace(read_lookup(request, options), within_mesh=True)
+        search = Search(lookup, read_fallbacks(request), topic_of=mesh_topic, is_about_health=False)
+        return answer_search(
+            request, self._context, options, search, lambda each: catalog_service(each, self._datacenter)
+        )
 
     def gateway_services(self, request: Request) -> Answering:
         """GET catalog/gateway-services/{gateway}: what its configuration entry lets through; null for nothing."""
@@ -139,30 +137,15 @@ class MeshReads:
             options,
             topics=(CONFIG_ENTRIES, SERVICES),
             find=lambda: [_gateway_service(each) for each in gateway_services(self._catalog, name)] or None,
+            is_lasting=True,
         )
 
-    def _healthy(self, options: ReadOptions, lookups: Callable[[], list[Lookup]]) -> Callable[[], Any]:
-        def find() -> Any:
-            found: list[Instance] = []
-            for lookup in lookups():
-                found += find_instances(self._catalog, lookup)
-            return kept(options, (health_entry(self._catalog, each, self._datacenter) for each in found))
+    def _options(self, request: Request, fields: FilterFields) -> ReadOptions:
+        required_argument(request, _NO_NAME)
+        return read_options(request, self._context, fields)
 
-        return find
-
-    def _answer(
-        self,
-        request: Request,
-        options: ReadOptions,
-        topics: tuple[str, ...],
-        lookup: Lookup,
-        find: Callable[[], Any],
-    ) -> Answering:
-        version = lookup.version.text if lookup.version else None
-        key = f"{lookup.tags}{lookup.meta}{version}{lookup.passing_only}"
-        if options.near:
-            topics = (*topics, COORDINATES)
-        return answer_view(request, self._context, options, topics=topics, find=find, key=key, is_cacheable=True)
+    def _with_health(self, instance: Instance) -> dict[str, Any]:
+        return health_entry(self._catalog, instance, self._datacenter)
 
 
 def _gateway_service(found: GatewayService) -> dict[str, Any]:

@@ -6,9 +6,11 @@ Source: Consul 1.9 (behaviour) for the JSON; Prometheus' text format 0.0.4.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from regista.health import Histogram
 from regista.protocols.consul.context import Context, Metric
 from regista.protocols.consul.parameters import PRETTY
 from regista.protocols.consul.reads import json_response
@@ -35,6 +37,7 @@ class Metrics:
                 "What the agent counts",
                 parameters=(PRETTY, form),
                 access="agent:read",
+                load="control",
             ),
         )
 
@@ -59,8 +62,11 @@ def encode_metrics(metrics: Iterable[Metric], *, now_s: float, uptime_s: float) 
     """
     gauges: list[dict[str, Any]] = []
     counters: list[dict[str, Any]] = []
+    samples: list[dict[str, Any]] = []
     for metric in metrics:
         name = f"regista.{metric.name.replace('_', '.')}"
+        if metric.histogram is not None:
+            samples.append({"Name": name} | _sample(metric.histogram, uptime_s))
         for labels, value in metric.values:
             if metric.is_counter:
                 rate = value / max(uptime_s, 1.0)
@@ -75,21 +81,43 @@ def encode_metrics(metrics: Iterable[Metric], *, now_s: float, uptime_s: float) 
         "Gauges": gauges,
         "Points": [],
         "Counters": counters,
-        "Samples": [],
+        "Samples": samples,
     }
 
 
 def encode_prometheus(metrics: Iterable[Metric]) -> str:
-    """The metrics as lines; a counter's name ends in `_total`."""
+    """The metrics as lines."""
     lines: list[str] = []
     for metric in metrics:
-        name = f"regista_{metric.name}_total" if metric.is_counter else f"regista_{metric.name}"
+        name = metric.full_name
         lines.append(f"# HELP {name} {_escaped(metric.text)}")
-        lines.append(f"# TYPE {name} {'counter' if metric.is_counter else 'gauge'}")
+        lines.append(f"# TYPE {name} {metric.type}")
+        if metric.histogram is not None:
+            lines += _histogram_lines(name, metric.histogram)
         for labels, value in metric.values:
             pairs = ",".join(f'{key}="{_escaped(each, quotes=True)}"' for key, each in labels.items())
             lines.append(f"{name}{{{pairs}}} {value}" if pairs else f"{name} {value}")
     return "".join(f"{line}\n" for line in lines)
+
+
+def _sample(histogram: Histogram, uptime_s: float) -> dict[str, Any]:
+    return {
+        "Count": histogram.count,
+        "Rate": histogram.total / max(uptime_s, 1.0),
+        "Sum": histogram.total,
+        "Min": histogram.least,
+        "Max": histogram.most,
+        "Mean": histogram.mean,
+        "Stddev": histogram.deviation,
+        "Labels": {},
+    }
+
+
+def _histogram_lines(name: str, histogram: Histogram) -> Iterator[str]:
+    for bound, count in histogram.buckets():
+        yield f'{name}_bucket{{le="{"+Inf" if math.isinf(bound) else bound}"}} {count}'
+    yield f"{name}_sum {histogram.total}"
+    yield f"{name}_count {histogram.count}"
 
 
 def _escaped(text: str, *, quotes: bool = False) -> str:

@@ -31,6 +31,7 @@ class Monitor:
                     Parameter("logjson", "A JSON object a line.", "boolean"),
                 ),
                 access="agent:read",
+                load="control",
             ),
         )
 

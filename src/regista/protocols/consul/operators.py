@@ -103,6 +103,7 @@ class Operator:
                 "How the servers are",
                 parameters=(DC, *LOCAL_READ),
                 access="operator:read",
+                load="dashboard",
             ),
             Route(
                 "GET",
@@ -111,6 +112,7 @@ class Operator:
                 "How the servers are, in later Consul's form",
                 parameters=(DC, *LOCAL_READ),
                 access="operator:read",
+                load="dashboard",
             ),
         )
 

@@ -27,6 +27,11 @@ TAG = Parameter(
 )
 META = Parameter("meta", "`key:value` that the instance must have; all of them.", is_repeatable=True)
 PASSING = Parameter("passing", "Only instances whose every check is passing.", "boolean")
+FALLBACK = Parameter(
+    "fallback",
+    "What else would do where nothing is found, in order, parted by commas: `warning`, `any`, or another service.",
+    is_repeatable=True,
+)
 HASH = Parameter("hash", "What the caller knows already; the answer waits, or says, if it is another.")
 INCARNATION = Parameter("incarnation", "The life of the instance that the caller speaks for.")
 NOTE = Parameter("note", "What is to be shown as the check's output.")

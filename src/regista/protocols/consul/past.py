@@ -8,6 +8,7 @@ from typing import Protocol, TypeVar
 
 from regista.model import BadInput
 from regista.protocols.consul.context import Context
+from regista.protocols.consul.standing import PastStanding
 from regista.protocols.http import Answers, Handler, Request, Response
 
 
@@ -44,5 +45,6 @@ async def _answer_past(
     then = await context.past.at(request.parameters.first("at"))
     # Nothing is kept: who looks back rarely asks the same twice.
     answers = Answers(then.topics, bytes_max=0, revisions_max=1, waiting_max=0, waiting_setting="http.waiting_max")
-    outcome = answer(type(reads)(dataclasses.replace(context, catalog=then, answers=answers)), request)
+    of_then = dataclasses.replace(context, catalog=then, answers=answers, standing=PastStanding())
+    outcome = answer(type(reads)(of_then), request)
     return outcome if isinstance(outcome, Response) else await outcome

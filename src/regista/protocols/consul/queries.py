@@ -12,6 +12,7 @@ import msgspec
 
 from regista.catalog import (
     QUERIES,
+    Available,
     answer_query,
     create_query,
     delete_query,
@@ -19,12 +20,14 @@ from regista.catalog import (
     is_uuid,
     query_topic,
     replace_query,
+    service_topic,
 )
 from regista.model import BadInput, Entry, NotFound, PreparedQuery
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.decode_query import check_query, read_query
 from regista.protocols.consul.encode import health_entry
 from regista.protocols.consul.encode_mesh import in_key_order
+from regista.protocols.consul.labels import degraded_headers
 from regista.protocols.consul.parameters import NEAR, NS, PRETTY, READ
 from regista.protocols.consul.reads import (
     ReadOptions,
@@ -72,7 +75,16 @@ class Queries:
         """The paths answered here."""
         writing: tuple[Parameter, ...] = (NS, PRETTY, REASON)
         return (
-            Route("GET", "/v1/query", self.list, "The prepared queries", parameters=READ, access="query:read"),
+            Route(
+                "GET",
+                "/v1/query",
+                self.list,
+                "The prepared queries",
+                parameters=READ,
+                access="query:read",
+                load="list",
+                is_replicated=True,
+            ),
             Route(
                 "POST",
                 "/v1/query",
@@ -90,6 +102,7 @@ class Queries:
                 argument="query",
                 parameters=(*READ, NEAR, _LIMIT, _CONNECT),
                 access="query:read",
+                is_replicated=True,
             ),
             Route(
                 "PUT",
@@ -215,7 +228,15 @@ class Queries:
         entry = find_query(self._catalog, id_or_name)
         if entry is None:
             raise NotFound("Query not found")
-        answer = self._executed(request, options, entry.record, limit) if is_executed else {"Query": _shown(entry)}
+        headers = index_headers(_EXECUTED_INDEX, options.consistency)
+        if is_executed:
+            answer, found = self._executed(request, options, entry.record, limit)
+            topic = service_topic(entry.record.service)
+            degraded = degraded_headers(found.findings)
+            is_empty = not found.instances
+            headers += self._context.standing.label(topic, is_empty=is_empty, headers=degraded) + degraded
+        else:
+            answer = {"Query": _shown(entry)}
         answer |= {
             "Index": 0,
             "LastContact": 0,
@@ -223,27 +244,30 @@ class Queries:
             "ConsistencyLevel": options.consistency,
             "NotModified": False,
         }
-        return json_response(request, answer, index_headers(_EXECUTED_INDEX, options.consistency))
+        return json_response(request, answer, headers)
 
     def _executed(
         self, request: Request, options: ReadOptions, query: PreparedQuery, limit: int
-    ) -> dict[str, Any]:
+    ) -> tuple[dict[str, Any], Available]:
         datacenter = self._context.identity.datacenter
-        instances = answer_query(
+        found = answer_query(
             self._catalog,
             query,
             near=self._near(request, options.near or query.near),
             limit=limit,
             shuffle=self._context.shuffle,
+            threshold_default=self._context.degrading.panic_threshold_percent,
         )
-        return {
+        nodes = [_without_tags(health_entry(self._catalog, each, datacenter)) for each in found.instances]
+        answer = {
             "Service": query.service,
-            "Nodes": [_without_tags(health_entry(self._catalog, instance, datacenter)) for instance in instances],
+            "Nodes": nodes,
             "DNS": {"TTL": query.dns_ttl},
             "Datacenter": datacenter,
             # Other datacenters are not known, and unknown ones are passed over without being counted.
             "Failovers": 0,
         }
+        return answer, found
 
     def _near(self, request: Request, near: str) -> str:
         """The node that is meant by `near`, "" for none."""

@@ -5,15 +5,27 @@ Source: Consul 1.9, "features" of its API (behaviour), see `docs/reference/consu
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
+
+import msgspec
 
 from regista.catalog import Filter, FilterFields, parse_filter
 from regista.model import BadInput, NotFound, parse_duration_s
 from regista.protocols.consul.caching import must_revalidate
 from regista.protocols.consul.context import Context
-from regista.protocols.http import Answer, Headers, Request, Response, View, encode_json, text_response
+from regista.protocols.consul.labels import Labelled
+from regista.protocols.http import (
+    Answer,
+    Encoded,
+    Headers,
+    Lasting,
+    Request,
+    Response,
+    View,
+    encode_json,
+    text_response,
+)
 
 JSON = "application/json"
 
@@ -22,12 +34,14 @@ Pair = tuple[str, str]
 _INDEX_DIGITS_MAX = 20
 assert len(str(2**64 - 1)) == _INDEX_DIGITS_MAX
 
+_EMPTY_BODIES = (b"[]", b"[]\n")
+_EMPTY_BYTES_MAX = max(len(body) for body in _EMPTY_BODIES)
+
 _TRUE = frozenset(("1", "t", "T", "TRUE", "true", "True"))
 _FALSE = frozenset(("0", "f", "F", "FALSE", "false", "False"))
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ReadOptions:
+class ReadOptions(msgspec.Struct, frozen=True):
     """The parameters that catalog and health reads share.
 
     Attributes:
@@ -117,26 +131,57 @@ def answer_view(
     key: str = "",
     missing: str | None = None,
     is_cacheable: bool = False,
+    quiet_topics: tuple[str, ...] = (),
+    standing_of: str | None = None,
+    is_lasting: bool = False,
 ) -> Response | Awaitable[Response]:
     """The answer to a read: at once, or when it changes.
 
     Args:
         topics: what the answer depends on.
-        find: the answer as JSON values.
+        find: the answer as JSON values, `Labelled`, or `Encoded` already.
+        quiet_topics: what it depends on besides, see `View`.
+        standing_of: the topic of what was asked for ("" without one), if the answer is to say how far it can be
+            relied on.
         key: what distinguishes this question from others of the same path and shared parameters.
         missing: the text of a 404 that is answered instead of null; None where null is an answer as any other.
         is_cacheable: whether Consul's agent would keep the answer for callers who say `cached`.
+        is_lasting: whether the same request has these topics whatever the replica holds, so that its response may
+            be given again while they stay as they are.
     """
     if is_cacheable and options.is_cached:
-        return _cached(request, context, options, topics=topics, find=find, key=key, missing=missing)
+        return _cached(
+            request,
+            context,
+            options,
+            topics=topics,
+            find=find,
+            key=key,
+            missing=missing,
+            quiet_topics=quiet_topics,
+            standing_of=standing_of,
+        )
     view = View(
         key=f"{request.path}\x00{options.key}\x00{key}",
-        topics=topics,
-        encode=lambda: encode_json(find(), pretty=options.is_pretty),
+        topics=topics + quiet_topics,
+        encode=lambda: _encoded(find(), options),
+        quiet_topics=quiet_topics,
     )
     if options.after_index or options.consistency == "consistent":
-        return _answer_later(context, options, view, missing)
-    return _response(context.answers.get(view), options, missing)
+        return _answer_later(request, context, options, view, missing=missing, standing_of=standing_of)
+    answer = context.answers.get(view)
+    lasting_topics = view.topics if is_lasting else ()
+    return _response(
+        context, answer, options, missing=missing, standing_of=standing_of, lasting_topics=lasting_topics
+    )
+
+
+def _encoded(found: Any, options: ReadOptions) -> bytes | Encoded:
+    if isinstance(found, Encoded):
+        return found
+    if isinstance(found, Labelled):
+        return Encoded(encode_json(found.value, pretty=options.is_pretty), found.headers)
+    return encode_json(found, pretty=options.is_pretty)
 
 
 def _cached(
@@ -146,11 +191,13 @@ def _cached(
     asked = f"{request.path}\x00{options.near}\x00{options.node_meta}\x00{request.parameters.first('filter')}"
     headers = context.cached_questions.ask(f"{asked}\x00{question['key']}")
     # A caller of the cache hears that of whoever filled it.
-    uncached = dataclasses.replace(options, is_cached=False, consistency="leader")
+    uncached = msgspec.structs.replace(options, is_cached=False, consistency="leader")
     answering = answer_view(request, context, uncached, **question)
 
     def labelled(response: Response) -> Response:
-        return dataclasses.replace(response, headers=(*response.headers, *headers))
+        # Another response than the one that is kept: the next who asks may be told something else.
+        all_headers = (*response.headers, *headers)
+        return msgspec.structs.replace(response, headers=all_headers, forms=None, lasting=None)
 
     async def later(answering: Awaitable[Response]) -> Response:
         return labelled(await answering)
@@ -158,25 +205,71 @@ def _cached(
     return labelled(answering) if isinstance(answering, Response) else later(answering)
 
 
-async def _answer_later(context: Context, options: ReadOptions, view: View, missing: str | None) -> Response:
-    return _response(await later_answer(context, options, view), options, missing)
+async def _answer_later(
+    request: Request,
+    context: Context,
+    options: ReadOptions,
+    view: View,
+    *,
+    missing: str | None,
+    standing_of: str | None,
+) -> Response:
+    answer = await later_answer(context, options, view, request)
+    return _response(context, answer, options, missing=missing, standing_of=standing_of)
 
 
-async def later_answer(context: Context, options: ReadOptions, view: View) -> Answer:
-    """The answer to a read that waits, or that wants every write acknowledged before."""
+async def later_answer(
+    context: Context, options: ReadOptions, view: View, request: Request | None = None
+) -> Answer:
+    """The answer to a read that waits, or that wants every write acknowledged before.
+
+    Args:
+        request: whose client is noted among those that follow the view.
+    """
     if options.consistency == "consistent":
         await context.writer.barrier()
     if not options.after_index:
         return context.answers.get(view)
     wait_s = options.wait_s * (1 + context.wait_jitter() / 16)
-    return await context.answers.wait(view, after_index=options.after_index, wait_s=wait_s)
+    return await context.answers.wait(view, after_index=options.after_index, wait_s=wait_s, request=request)
 
 
-def _response(answer: Answer, options: ReadOptions, missing: str | None) -> Response:
+def _response(
+    context: Context,
+    answer: Answer,
+    options: ReadOptions,
+    *,
+    missing: str | None,
+    standing_of: str | None,
+    lasting_topics: tuple[str, ...] = (),
+) -> Response:
+    """The response that is made of an answer: the same one again for all who are to be told the same.
+
+    Args:
+        lasting_topics: what a response depends on that may be given again; () for any other.
+    """
     if missing is not None and answer.body.rstrip() == b"null":
         return text_response(404, missing, index_headers(answer.index, options.consistency))
-    headers = index_headers(answer.index, options.consistency) + answer.headers
-    return Response(200, answer.body, JSON, headers, answer.gzipped)
+    label: Headers = ()
+    tally, is_steady = None, None
+    if standing_of is not None:
+        standing = context.standing
+        is_empty = len(answer.body) <= _EMPTY_BYTES_MAX and answer.body in _EMPTY_BODIES
+        label = standing.label(standing_of, is_empty=is_empty, headers=answer.headers)
+        tally, is_steady = standing.tally(label, answer.headers), standing.is_steady
+    key = options.consistency, label, bool(lasting_topics)
+    response = answer.responses.get(key)
+    if response is None:
+        headers = index_headers(answer.index, options.consistency) + answer.headers + label
+        if standing_of is not None and tally is None:
+            # What it says of itself is another thing in a moment.
+            return Response(200, answer.body, JSON, headers, answer.gzipped)
+        lasting = None
+        if lasting_topics and answer.version:
+            lasting = Lasting(lasting_topics, answer.version, is_steady, tally)
+        response = Response(200, answer.body, JSON, headers, answer.gzipped, forms={}, lasting=lasting)
+        answer.responses[key] = response
+    return response
 
 
 def index_headers(index: int, consistency: str) -> Headers:

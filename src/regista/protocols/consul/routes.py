@@ -8,6 +8,7 @@ from __future__ import annotations
 from regista.protocols.consul.acl_off import AclOff
 from regista.protocols.consul.agent_checks import AgentChecks
 from regista.protocols.consul.agent_control import AgentControl
+from regista.protocols.consul.agent_drain import AgentDrain
 from regista.protocols.consul.agent_health import AgentHealth
 from regista.protocols.consul.agent_maintenance import AgentMaintenance
 from regista.protocols.consul.agent_self import AgentSelf
@@ -41,6 +42,7 @@ def consul_routes(context: Context) -> tuple[Route, ...]:
         *Metrics(context).routes(),
         *Monitor(context).routes(),
         *AgentMaintenance(context).routes(),
+        *AgentDrain(context).routes(),
         *CatalogReads(context).routes(),
         *MeshReads(context).routes(),
         *CatalogWrites(context).routes(),

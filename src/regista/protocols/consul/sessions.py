@@ -115,6 +115,7 @@ class Sessions:
                 argument="session_id",
                 parameters=(DC, NS, PRETTY),
                 access="session:write",
+                load="renewal",
             ),
             Route(
                 "GET",
@@ -124,6 +125,7 @@ class Sessions:
                 argument="session_id",
                 parameters=READ,
                 access="session:read",
+                is_replicated=True,
             ),
             Route(
                 "GET",
@@ -133,8 +135,19 @@ class Sessions:
                 argument="node",
                 parameters=READ,
                 access="session:read",
+                load="list",
+                is_replicated=True,
             ),
-            Route("GET", "/v1/session/list", self.list, "All sessions", parameters=READ, access="session:read"),
+            Route(
+                "GET",
+                "/v1/session/list",
+                self.list,
+                "All sessions",
+                parameters=READ,
+                access="session:read",
+                load="list",
+                is_replicated=True,
+            ),
         )
 
     async def create(self, request: Request) -> Response:

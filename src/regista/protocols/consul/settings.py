@@ -86,3 +86,31 @@ class KvSettings:
         at_least=0.1,
         at_most=86400,
     )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DrainSettings:
+    """Limits of drains, which take an instance out before it ends."""
+
+    for_default_s: float = setting(
+        30.0,
+        "How long an instance drains when its caller names no `for`; then it is deregistered.",
+        unit="s",
+        at_least=0.1,
+        at_most=86400,
+    )
+    for_max_s: float = setting(
+        3600.0,
+        "How long an instance may drain; a longer `for` gets 400. Longer lets slow work end; shorter keeps "
+        "instances that were forgotten in a drain from staying for long.",
+        unit="s",
+        at_least=1,
+        at_most=30 * 86400,
+    )
+    waiting_max: int = setting(
+        256,
+        "How many drains may wait (`wait=`) at once until all watchers know of them; one more gets 429. Each "
+        "costs every blocking query that comes meanwhile a look-up.",
+        at_least=1,
+        at_most=10_000,
+    )

@@ -115,6 +115,7 @@ def _unpacked(archive: bytes, bytes_max: int) -> bytes:
             f"the snapshot is larger than {bytes_max} bytes once it is unpacked; http.snapshot_bytes_max in the "
             "agent's configuration is the limit",
             limit_bytes=bytes_max,
+            limit="http.snapshot_bytes_max",
         )
     if not decompressor.eof:
         raise _damaged(f"{_UNREADABLE}unexpected EOF")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from regista.catalog import restore
-from regista.model import caused_by
+from regista.model import TooLarge, caused_by
 from regista.protocols.consul.context import Context
 from regista.protocols.consul.parameters import DC, STALE
 from regista.protocols.consul.reads import index_headers, read_options
@@ -36,6 +36,7 @@ class Snapshots:
                 "The whole registry as a file",
                 parameters=(DC, STALE),
                 access="management",
+                load="list",
             ),
             Route(
                 "PUT",
@@ -74,7 +75,7 @@ class Snapshots:
         read_options(request, context)
         bytes_max = context.settings.snapshot_bytes_max
         async with self._one_at_a_time:
-            archive = await request.body(bytes_max)
+            archive = await _read_archive(request, bytes_max)
             records = await asyncio.to_thread(decode_archive, archive, bytes_max=bytes_max)
             cause = request_cause(request)
             await context.writer.write_alone(
@@ -87,3 +88,21 @@ class Snapshots:
                 ),
             )
         return Response()
+
+
+async def _read_archive(request: Request, bytes_max: int) -> bytes:
+    """The body.
+
+    Raises:
+        TooLarge: it is over the limit of snapshots.
+    """
+    try:
+        return await request.body(bytes_max)
+    except TooLarge as error:
+        raise TooLarge(
+            f"the snapshot is larger than {bytes_max} bytes; http.snapshot_bytes_max in the agent's configuration "
+            "is the limit",
+            limit_bytes=bytes_max,
+            limit="http.snapshot_bytes_max",
+            used=error.used,
+        ) from error

@@ -12,12 +12,12 @@ for each response, not kept with the answer: it changes with time and the store,
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from regista.catalog import Catalog
 from regista.protocols.consul.labels import DEGRADED, DEGRADED_REASONS
-from regista.protocols.http import Headers
+from regista.protocols.http import Headers, Tally
 
 ANSWER = "X-Regista-Answer"
 
@@ -39,6 +39,17 @@ class Standing(Protocol):
             headers: those that belong to the answer itself.
         """
 
+    def tally(self, label: Headers, headers: Headers) -> Tally | None:
+        """Where to count that an answer is given again, as it is; None if the label may not be true by then.
+
+        Args:
+            label: what `label` gave.
+            headers: those that belong to the answer itself.
+        """
+
+    def is_steady(self) -> bool:
+        """Whether such an answer may be given again just now."""
+
 
 class PresentStanding:
     """That of answers about the present.
@@ -47,10 +58,6 @@ class PresentStanding:
         stale_s: for how long nothing could be written; None while all is well.
         settling_s: how long from now others get to register again with an agent that began with an empty store; 0
             for one that has its store.
-
-    Attributes:
-        given: answers by what they said, see `STANDINGS`.
-        degraded: answers that held others than were asked for, see `DEGRADED_REASONS`.
     """
 
     def __init__(
@@ -61,8 +68,8 @@ class PresentStanding:
         settling_s: float,
         clock: Callable[[], float],
     ) -> None:
-        self.given: collections.Counter[str] = collections.Counter()
-        self.degraded: collections.Counter[str] = collections.Counter()
+        # By the word, and what is odd about the answer.
+        self._tallies: dict[tuple[str, tuple[str, ...]], Tally] = {}
         self._catalog = catalog
         self._stale_s = stale_s
         self._settled_at_s = clock() + settling_s if settling_s else None
@@ -70,18 +77,50 @@ class PresentStanding:
 
     def label(self, topic: str, *, is_empty: bool, headers: Headers = ()) -> Headers:
         """See `Standing.label`; it is counted too. In good times that costs a call and a few comparisons."""
-        if headers:
-            self._note_degraded(headers)
         label = self._label(topic, is_empty=is_empty)
-        self.given[label[0][1].partition(";")[0]] += 1
+        self._tally(label, headers).count += 1
         return label
 
-    def _note_degraded(self, headers: Headers) -> None:
-        for name, value in headers:
-            if name == DEGRADED:
-                for reason in DEGRADED_REASONS:
-                    # Items are parted by commas, and what callers name in them is quoted.
-                    self.degraded[reason] += any(item.startswith(reason) for item in value.split(", "))
+    def is_unknown(self, topic: str) -> bool:
+        """Whether what is not found may only not have registered again since the start."""
+        return self._label(topic, is_empty=True)[0][1].startswith("unknown")
+
+    def tally(self, label: Headers, headers: Headers) -> Tally | None:
+        """See `Standing.tally`."""
+        return self._tally(label, headers) if label in (FRESH, EMPTY) else None
+
+    def is_steady(self) -> bool:
+        """See `Standing.is_steady`."""
+        return self._stale_s() is None
+
+    @property
+    def settles_s(self) -> float:
+        """Until when others get to register again, by the clock; 0 if that is over, or never was."""
+        return self._settled_at_s or 0.0
+
+    @property
+    def given(self) -> collections.Counter[str]:
+        """Answers by what they said, see `STANDINGS`."""
+        return self._sum(lambda word, _: (word,))
+
+    @property
+    def degraded(self) -> collections.Counter[str]:
+        """Answers that held others than were asked for, see `DEGRADED_REASONS`."""
+        return self._sum(lambda _, reasons: reasons)
+
+    def _tally(self, label: Headers, headers: Headers) -> Tally:
+        key = label[0][1].partition(";")[0], _reasons(headers) if headers else ()
+        tally = self._tallies.get(key)
+        if tally is None:
+            tally = self._tallies[key] = Tally()
+        return tally
+
+    def _sum(self, names: Callable[[str, tuple[str, ...]], Iterable[str]]) -> collections.Counter[str]:
+        total: collections.Counter[str] = collections.Counter()
+        for (word, reasons), tally in self._tallies.items():
+            for name in names(word, reasons):
+                total[name] += tally.count
+        return total
 
     def _label(self, topic: str, *, is_empty: bool) -> Headers:
         stale_s = self._stale_s()
@@ -120,3 +159,22 @@ class PastStanding:
     ) -> Headers:
         """No header."""
         return ()
+
+    def tally(
+        self,
+        label: Headers,  # noqa: ARG002 - as above
+        headers: Headers,  # noqa: ARG002 - as above
+    ) -> Tally | None:
+        """None: whoever looks back rarely asks the same twice."""
+        return None
+
+    def is_steady(self) -> bool:
+        """Never, as nothing is to be given again."""
+        return False
+
+
+def _reasons(headers: Headers) -> tuple[str, ...]:
+    """Why an answer with these headers holds others than were asked for."""
+    # Items are parted by commas, and what callers name in them is quoted.
+    items = [item for name, value in headers if name == DEGRADED for item in value.split(", ")]
+    return tuple(reason for reason in DEGRADED_REASONS if any(item.startswith(reason) for item in items))

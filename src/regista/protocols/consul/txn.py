@@ -56,7 +56,10 @@ class Transactions:
         options = read_options(request, context)
         limits = context.kv_settings
         most = max(limits.transaction_bytes_max, limits.value_bytes_max)
-        operations = read_operations(await read_body(request, bytes_max=most, setting="txn_max_req_len"), context)
+        body = await read_body(
+            request, bytes_max=most, limit="kv.transaction_bytes_max", setting="txn_max_req_len"
+        )
+        operations = read_operations(body, context)
         if is_read_only(operations):
             if options.consistency == "consistent":
                 await context.writer.barrier()

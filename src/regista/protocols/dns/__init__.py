@@ -1,11 +1,13 @@
 """The DNS door: services and nodes as names.
 
 `names` says what a name means, `answers` what there is to say to it, `wire` puts that into bytes, `resolver` keeps
-ready answers, and `server` has the sockets. Knows HTTP as little as the HTTP doors know DNS.
+ready answers, `server` has the sockets, and `explain` tells people why an answer is what it is. Knows HTTP as
+little as the HTTP doors know DNS.
 """
 
 from regista.protocols.dns.answers import Answerer, Found
 from regista.protocols.dns.counters import DnsCounters
+from regista.protocols.dns.explain import Explainer
 from regista.protocols.dns.names import Names, NamespaceMeaning, read_domain
 from regista.protocols.dns.recursors import UpstreamRecursors, read_recursors
 from regista.protocols.dns.resolver import Resolver
@@ -18,6 +20,7 @@ __all__ = [
     "DnsCounters",
     "DnsServer",
     "DnsSettings",
+    "Explainer",
     "Found",
     "Names",
     "NamespaceMeaning",

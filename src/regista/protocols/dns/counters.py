@@ -9,8 +9,11 @@ import functools
 import dns.rcode
 import dns.rdatatype
 
+from regista.health import Histogram
+
 _TYPES = ("A", "AAAA", "ANY", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 _OTHER = "other"
+_LATENCY_BOUNDS_S = (0.000_01, 0.000_025, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10)
 _SERVICES_MAX = 1000
 """Of so many services it is counted how often they are asked for; the others are counted together."""
 
@@ -21,7 +24,7 @@ class DnsCounters:
 
     Attributes:
         answers: by type of question, code of the answer, and `udp` or `tcp`.
-        services: answers that list instances, by service.
+        services: answers that list instances, by service, in small letters.
         hits, misses: answers that were ready, and that were not.
         truncated: answers that were cut for their size.
         limited: questions over the rate of their source: `slipped` to TCP, or `dropped`.
@@ -29,6 +32,8 @@ class DnsCounters:
         recursor_errors: failures of single recursors.
         malformed: packets that are no question.
         tcp_refused: connections over the limit.
+        latencies: seconds from reading a question to sending its answer, over UDP; of questions that came together
+            of the first only, since counting must not cost as much as answering.
     """
 
     answers: collections.Counter[tuple[str, str, str]] = dataclasses.field(default_factory=collections.Counter)
@@ -41,9 +46,11 @@ class DnsCounters:
     recursor_errors: int = 0
     malformed: int = 0
     tcp_refused: int = 0
+    latencies: Histogram = dataclasses.field(default_factory=lambda: Histogram(_LATENCY_BOUNDS_S))
 
     def count_service(self, service: str, count: int) -> None:
-        """Counts answers about a service."""
+        """Counts answers about a service, however its name was spelled."""
+        service = service.lower()
         if service in self.services or len(self.services) < _SERVICES_MAX:
             self.services[service] += count
         else:

@@ -29,6 +29,11 @@ _REVERSE_V6 = ("ip6", "arpa")
 _NIBBLES = 32
 _IPV4_DIGITS, _IPV6_DIGITS = 8, 32
 
+_DOMAIN_BYTES_MAX = 118
+"""A name has 255 at the most, and before the domain stand `<63>.service.<63>`."""
+
+assert 255 - 1 - 64 - len("service.") - 64 == _DOMAIN_BYTES_MAX
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ServiceName:
@@ -106,8 +111,11 @@ def read_domain(text: str, *, key: str) -> Labels:
         ConfigError: it is none.
     """
     labels = tuple(text.strip(".").split("."))
-    if not all(map(is_label, labels)):
-        raise ConfigError(f'{key}: "{text}" is no DNS domain; write it as consul or svc.cluster.local')
+    if not all(map(is_label, labels)) or len(text) > _DOMAIN_BYTES_MAX:
+        raise ConfigError(
+            f'{key}: "{text}" is no DNS domain of {_DOMAIN_BYTES_MAX} characters at the most; write it as '
+            "consul or svc.cluster.local"
+        )
     return labels
 
 

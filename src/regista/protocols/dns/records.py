@@ -1,7 +1,7 @@
 """Resource records and replies, before they are bytes. Pure.
 
-Names are texts in the form of files (`web.service.consul.`), with their escapes undone by nobody: what can't be a
-label never gets here, see `is_label`.
+A name is its labels as bytes. What can't be a label, or is too long for a name, never gets here: see `is_label`
+and `is_name`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import dataclasses
 import struct
 from typing import Final
 
-import dns.name
 import dns.rcode
 import dns.rdatatype
 
@@ -99,20 +98,22 @@ class Reply:
 
 def is_label(text: str) -> bool:
     """Whether a text can be one label of a name: a node whose name can't is in no answer."""
-    return 0 < len(text) <= _LABEL_BYTES_MAX and text.isascii() and text.isprintable() and " " not in text
+    is_short = 0 < len(text) <= _LABEL_BYTES_MAX
+    return is_short and text.isascii() and text.isprintable() and " " not in text and "." not in text
+
+
+def is_name(labels: Name) -> bool:
+    """Whether labels together are not too long for a name (RFC 1035, 2.3.4)."""
+    return sum(map(len, labels)) + len(labels) + 1 <= _NAME_BYTES_MAX
 
 
 def name_of(text: str) -> Name | None:
     """The labels of a host name, with or without the dot at its end; None if it can be none."""
     labels = text.removesuffix(".").split(".")
-    if not all(map(is_label, labels)) or len(text) > _NAME_BYTES_MAX - 2:
+    if not all(map(is_label, labels)):
         return None
-    return tuple(label.encode() for label in labels)
-
-
-def name_text(name: Name) -> str:
-    """The name as people write it, with the dot at its end."""
-    return dns.name.Name((*name, b"")).to_text()
+    name = tuple(label.encode() for label in labels)
+    return name if is_name(name) else None
 
 
 def name_bytes(name: Name) -> bytes:

@@ -6,6 +6,7 @@ Source: Consul 1.9 (behaviour): any answer but NOERROR and NXDOMAIN moves on to 
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
 import random
 from collections.abc import Sequence
@@ -43,11 +44,20 @@ def _read(text: str) -> Upstream:
     elif text.count(":") == 1:
         host, _, port = text.partition(":")
     is_port = port.isascii() and port.isdigit() and 0 < int(port) <= _PORT_MOST
-    if not host or not is_port or any(sign in host for sign in "/ "):
+    if not is_port or not _is_address(host):
         raise ConfigError(
             f'recursors: Invalid recursor address "{text}"; write an address, with its port if that is not 53'
         )
     return host, int(port)
+
+
+def _is_address(host: str) -> bool:
+    """Whether it can be asked without asking anybody what it means."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class UpstreamRecursors:

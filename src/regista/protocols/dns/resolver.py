@@ -17,9 +17,10 @@ from typing import Protocol
 from regista.protocols.dns.answers import Answerer
 from regista.protocols.dns.counters import DnsCounters, rcode_text, type_text
 from regista.protocols.dns.names import ForeignName, Names, ReverseName
-from regista.protocols.dns.records import NOERROR, SERVFAIL, Reply
+from regista.protocols.dns.records import AAAA, ANY, NOERROR, SERVFAIL, A, Reply
 from regista.protocols.dns.settings import DnsSettings
 from regista.protocols.dns.wire import (
+    Limits,
     Prepared,
     Query,
     Refused,
@@ -31,14 +32,22 @@ from regista.protocols.dns.wire import (
 )
 
 _SEEN_MAX = 10_000
+_KEY_BYTES_MAX = 512
+"""A question has a name of 255 bytes and an option or two; one with more is answered, but remembered by nobody."""
+
+_PIECES_PER_ENTRY = 10
+"""Answers are kept for so many records each on the average: one about a large service takes the place of many."""
+
 _SOA_GOOD_FOR_S = 1.0
 """The serial of the SOA record is the time, so an answer with one is made anew every second."""
-
-_UDP_ANSWERS_MAX = 8
 
 
 class Topics(Protocol):
     """What this module needs of the replica's topics."""
+
+    @property
+    def changes_count(self) -> int:
+        """Grows with whatever makes the version of any topic another."""
 
     def version(self, names: tuple[str, ...], /) -> tuple[int, ...]:
         """Differs whenever anything about the topics may have changed."""
@@ -55,9 +64,13 @@ class Recursors(Protocol):
 
 
 class _Ready:
-    """An answer that is kept."""
+    """An answer that is kept.
 
-    __slots__ = ("count", "good_until_s", "kind", "prepared", "service", "topics", "version")
+    Attributes:
+        seen_count: the replica's changes when it was last found to be good; it is, while there are no more.
+    """
+
+    __slots__ = ("count", "good_until_s", "kind", "prepared", "seen_count", "service", "topics", "version")
 
     def __init__(
         self,
@@ -76,6 +89,7 @@ class _Ready:
         self.kind = kind
         self.service = service
         self.count = 0
+        self.seen_count = -1
 
 
 class Resolver:
@@ -105,6 +119,8 @@ class Resolver:
         self._settings = settings
         self._rng = rng
         self._clock = clock
+        self._pieces_max = settings.cache_entries_max * _PIECES_PER_ENTRY
+        self._pieces_count = 0
         self._ready: tuple[OrderedDict[bytes, _Ready], OrderedDict[bytes, _Ready]] = (OrderedDict(), OrderedDict())
         self._seen: set[bytes] = set()
 
@@ -124,6 +140,10 @@ class Resolver:
         """Counts a question over the rate of its source."""
         self._counters.limited[admission] += 1
 
+    def count_latency(self, seconds: float) -> None:
+        """Counts how long an answer took."""
+        self._counters.latencies.observe(seconds)
+
     def count_tcp_refused(self) -> None:
         """Counts a connection over the limit."""
         self._counters.tcp_refused += 1
@@ -133,11 +153,15 @@ class Resolver:
         key = data[2:]
         ready = self._ready[is_tcp].get(key)
         if ready is not None:
-            if ready.version == self._topics.version(ready.topics) and self._clock() < ready.good_until_s:
+            if ready.seen_count == self._topics.changes_count or self._is_good(ready):
                 ready.count += 1
-                return data[:2] + self._rendered(ready.prepared)
+                prepared = ready.prepared
+                found = prepared.render(self._rng)
+                if prepared.is_cut:
+                    self._counters.truncated += 1
+                return data[:2] + found
             del self._ready[is_tcp][key]
-            self._fold(ready)
+            self._forget(ready)
         return self._made(data, key, client, is_tcp=is_tcp)
 
     def _made(self, data: bytes, key: bytes, client: str, *, is_tcp: bool) -> bytes | Awaitable[bytes] | None:
@@ -157,7 +181,8 @@ class Resolver:
             return self._foreign(data, query, is_tcp=is_tcp, recurses=True)
         kind = (type_text(query.qtype), rcode_text(reply.rcode), "tcp" if is_tcp else "udp")
         prepared = self._prepared(reply, query, is_tcp=is_tcp)
-        if reply.topics and reply.rcode == NOERROR and self._is_wanted_again(key):
+        is_keepable = reply.topics and reply.rcode == NOERROR and len(key) <= _KEY_BYTES_MAX
+        if is_keepable and self._is_wanted_again(key):
             self._keep(prepared, reply, key, kind, is_tcp=is_tcp)
         self._counters.answers[kind] += 1
         if reply.service:
@@ -165,16 +190,7 @@ class Resolver:
         return data[:2] + self._rendered(prepared)
 
     def _prepared(self, reply: Reply, query: Query, *, is_tcp: bool) -> Prepared:
-        settings = self._settings
-        limits = limits_of(
-            query,
-            is_tcp=is_tcp,
-            udp_answers=min(settings.udp_answer_limit, _UDP_ANSWERS_MAX),
-            addresses=settings.a_record_limit if type_text(query.qtype) in ("A", "AAAA", "ANY") else 0,
-            edns_bytes=settings.edns_bytes_max,
-            is_count_told=settings.enable_truncate,
-            is_compressed=not settings.disable_compression,
-        )
+        limits = limits_for(query, self._settings, is_tcp=is_tcp)
         return Prepared(reply, query, limits, recurses=bool(self._recursors))
 
     def _rendered(self, prepared: Prepared) -> bytes:
@@ -184,6 +200,15 @@ class Resolver:
         return found
 
     # ---- ready answers ----
+
+    def _is_good(self, ready: _Ready) -> bool:
+        """Whether a ready answer is what would be made now."""
+        if ready.version != self._topics.version(ready.topics):
+            return False
+        if ready.good_until_s == math.inf:
+            ready.seen_count = self._topics.changes_count
+            return True
+        return self._clock() < ready.good_until_s
 
     def _is_wanted_again(self, key: bytes) -> bool:
         if key in self._seen:
@@ -196,7 +221,7 @@ class Resolver:
     def _keep(
         self, prepared: Prepared, reply: Reply, key: bytes, kind: tuple[str, str, str], *, is_tcp: bool
     ) -> None:
-        if not self._settings.cache_entries_max:
+        if prepared.pieces_count > self._pieces_max or not self._settings.cache_entries_max:
             return
         good_for_s = _SOA_GOOD_FOR_S if reply.authority else math.inf
         ready = self._ready[is_tcp]
@@ -208,8 +233,17 @@ class Resolver:
             kind=kind,
             service=reply.service,
         )
+        self._pieces_count += prepared.pieces_count
         if len(ready) > self._settings.cache_entries_max:
-            self._fold(ready.popitem(last=False)[1])
+            self._forget(ready.popitem(last=False)[1])
+        while self._pieces_count > self._pieces_max:
+            oldest = self._ready[0] or self._ready[1]
+            self._forget(oldest.popitem(last=False)[1])
+
+    def _forget(self, ready: _Ready) -> None:
+        """Takes leave of a ready answer that is kept no longer."""
+        self._pieces_count -= ready.prepared.pieces_count
+        self._fold(ready)
 
     def _fold(self, ready: _Ready) -> None:
         """Takes what a ready answer has counted."""
@@ -238,3 +272,16 @@ class Resolver:
         self._counters.answers[kind] += 1
         self._counters.recursions["answered" if found else "failed"] += 1
         return found or data[:2] + failure(query, SERVFAIL, is_ours=False, recurses=True)
+
+
+def limits_for(query: Query, settings: DnsSettings, *, is_tcp: bool) -> Limits:
+    """How much an answer to the question may hold."""
+    return limits_of(
+        query,
+        is_tcp=is_tcp,
+        udp_answers=settings.udp_answer_limit,
+        addresses=settings.a_record_limit if query.qtype in (A, AAAA, ANY) else 0,
+        edns_bytes=settings.edns_bytes_max,
+        is_count_told=settings.enable_truncate,
+        is_compressed=not settings.disable_compression,
+    )

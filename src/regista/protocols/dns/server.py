@@ -1,6 +1,6 @@
 """The sockets of the DNS server: UDP drained in a loop, TCP with its lengths.
 
-Source: RFC 7766 (DNS over TCP): several questions a connection, answered in the order in which they are ready.
+Source: RFC 7766 (DNS over TCP): several questions a connection; they are answered in the order in which they came.
 """
 
 from __future__ import annotations
@@ -14,19 +14,17 @@ import struct
 from collections.abc import Awaitable, Callable
 
 from regista.protocols.dns.counters import DnsCounters
-from regista.protocols.dns.rates import Admission, SourceRates
+from regista.protocols.dns.rates import Admission, SourceRates, is_own
 from regista.protocols.dns.recursors import UpstreamRecursors
 from regista.protocols.dns.resolver import Resolver
 from regista.protocols.dns.settings import DnsSettings
+from regista.protocols.dns.udp import Packets, Source, bind_packets
 from regista.protocols.dns.wire import HEADER_BYTES, QUERY_BYTES_MAX, cut_answer
 
 logger = logging.getLogger(__name__)
 
 _PACKETS_AT_ONCE = 64
 """Then others get their turn; what has not been read yet brings the loop back."""
-
-_BUFFER_BYTES = 4 * 1024 * 1024
-"""Rides out a tenth of a second in which the loop is busy with other things."""
 
 _TWO_PORTS_TRIES = 16
 _BACKLOG = 512
@@ -38,6 +36,9 @@ class DnsServer:
 
     Args:
         clock: monotonic seconds.
+
+    Attributes:
+        addresses: those that it has, as `host:port`.
     """
 
     def __init__(
@@ -53,7 +54,8 @@ class DnsServer:
         self._settings = settings
         self._clock = clock
         self._rates = SourceRates(per_s=settings.source_answers_per_s, sources_max=settings.sources_max)
-        self._packets: list[socket.socket] = []
+        self.addresses: list[str] = []
+        self._packets: list[Packets] = []
         self._streams: list[socket.socket] = []
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,10 +85,10 @@ class DnsServer:
             OSError: it can't be had.
         """
         for left in range(_TWO_PORTS_TRIES, -1, -1):
-            packets = _bound(address, port, socket.SOCK_DGRAM)
+            packets = bind_packets(address, port)
             host, found = packets.getsockname()[:2]
             try:
-                streams = _bound(address, found, socket.SOCK_STREAM)
+                streams = _bind_streams(address, found)
             except OSError as error:
                 packets.close()
                 if port or not left or error.errno != errno.EADDRINUSE:
@@ -95,7 +97,9 @@ class DnsServer:
             break
         self._packets.append(packets)
         self._streams.append(streams)
-        return f"[{host}]:{found}" if ":" in host else f"{host}:{found}"
+        bound = f"[{host}]:{found}" if ":" in host else f"{host}:{found}"
+        self.addresses.append(bound)
+        return bound
 
     async def start(self) -> None:
         """Begins to answer on every address that was bound."""
@@ -120,9 +124,11 @@ class DnsServer:
 
     # ---- UDP ----
 
-    def _drain(self, packets: socket.socket) -> None:
-        receive, answer = packets.recvfrom, self._resolver.answer
-        for _ in range(_PACKETS_AT_ONCE):
+    def _drain(self, packets: Packets) -> None:
+        receive, send = packets.recvfrom, packets.sendto
+        admit, answer, clock = self._rates.admit, self._resolver.answer, self._clock
+        began_s = clock()
+        for number in range(_PACKETS_AT_ONCE):
             try:
                 data, source = receive(QUERY_BYTES_MAX + 1)
             except (BlockingIOError, InterruptedError):
@@ -131,28 +137,41 @@ class DnsServer:
                 # An answer before it could not be delivered (ICMP); there may be more to read.
                 logger.debug("a packet can't be read: %s", problem)
                 continue
-            admission = self._rates.admit(source[0], self._clock())
-            if admission is not Admission.ANSWERED:
-                self._limit(packets, data, source, admission)
-                continue
+            client = source[0]
+            if not is_own(client):
+                admission = admit(client, clock())
+                if admission is not Admission.ANSWERED:
+                    self._limit(packets, data, source, admission)
+                    continue
             try:
-                found = answer(data, source[0])
+                found = answer(data, client)
             except Exception:
-                logger.exception("a question of %d bytes from %s failed", len(data), source[0])
+                logger.exception("a question of %d bytes from %s failed", len(data), client)
                 continue
             if isinstance(found, bytes):
-                _send(packets, found, source)
+                try:
+                    send(found, source)
+                except OSError as problem:
+                    # A buffer that is full, or a client that has gone, loses the answer: it asks again.
+                    logger.debug("an answer to %s can't be sent: %s", client, problem)
+                if not number:
+                    self._resolver.count_latency(clock() - began_s)
             elif found is not None:
                 self._start(self._send_later(packets, found, source))
 
-    def _limit(self, packets: socket.socket, data: bytes, source: tuple[str, int], admission: Admission) -> None:
+    def _limit(self, packets: Packets, data: bytes, source: Source, admission: Admission) -> None:
         self._resolver.count_limited(admission.value)
         cut = cut_answer(data) if admission is Admission.SLIPPED else None
         if cut is not None:
-            _send(packets, cut, source)
+            with contextlib.suppress(OSError):
+                packets.sendto(cut, source)
 
-    async def _send_later(self, packets: socket.socket, found: Awaitable[bytes], source: tuple[str, int]) -> None:
-        _send(packets, await found, source)
+    async def _send_later(self, packets: Packets, found: Awaitable[bytes], source: Source) -> None:
+        began_s = self._clock()
+        answer = await found
+        with contextlib.suppress(OSError):
+            packets.sendto(answer, source)
+        self._resolver.count_latency(self._clock() - began_s)
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -197,22 +216,13 @@ class DnsServer:
                 await writer.drain()
 
 
-def _bound(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
-    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
+def _bind_streams(address: str, port: int) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
         bound.setblocking(False)
-        if kind == socket.SOCK_STREAM:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        else:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((address, port))
     except OSError:
         bound.close()
         raise
     return bound
-
-
-def _send(packets: socket.socket, answer: bytes, source: tuple[str, int]) -> None:
-    # A buffer that is full, or a client that has gone, loses the answer: it asks again.
-    with contextlib.suppress(OSError):
-        packets.sendto(answer, source)

@@ -12,7 +12,7 @@ import dataclasses
 import itertools
 import random
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import dns.edns
 import dns.exception
@@ -51,6 +51,9 @@ _POINTER = 0xC000
 _POINTER_MOST = 0x3FFF
 _RECORD_HEAD = struct.Struct("!HHIH")
 _HEADER = struct.Struct("!HHHHH")
+_TURNS_MAX = 10
+"""An answer with so few choices is kept in each of its orders."""
+
 _SHUFFLED_MAX = 64
 """With more answers the order behind the first need not be by weight any more: nobody reads so far."""
 
@@ -232,6 +235,7 @@ class Prepared:
     __slots__ = (
         "_additional",
         "_authority",
+        "_choices",
         "_count",
         "_cumulative",
         "_fixed",
@@ -239,9 +243,12 @@ class Prepared:
         "_is_ordered",
         "_limits",
         "_opt",
+        "_ordered_count",
+        "_owner",
         "_pieces",
         "_question",
         "_room",
+        "_turns",
         "_weights",
         "is_cut",
     )
@@ -261,40 +268,79 @@ class Prepared:
         self._fixed = _encoded(reply.fixed, owner)
         self._authority = _encoded(reply.authority, owner)
         self._additional = _encoded(reply.additional, owner)
-        self._pieces = [_piece(each, owner) for each in reply.choices]
+        self._owner = owner
+        self._choices = reply.choices
+        # Of thousands few are ever given, so each is made when it is.
+        self._pieces: list[_Piece | None] = [None] * len(reply.choices)
         weights = [max(choice.weight, 0) for choice in reply.choices]
         is_even = len(set(weights)) <= 1
         self._weights = None if is_even else weights
         self._cumulative = None if is_even else list(itertools.accumulate(weights))
-        self._count = min(len(self._pieces), limits.count or len(self._pieces))
+        self._count = min(len(reply.choices), limits.count or len(reply.choices))
+        # More can't fit, so no more need be put in order; one more shows that some did not.
+        least_bytes = min((len(each.answer.data) for each in reply.choices), default=1) + _RECORD_HEAD.size
+        self._ordered_count = min(self._count, max(self._room, 0) // least_bytes + 1)
+        self._turns: list[tuple[bytes, bool] | None] = [None] * self._turns_count()
+
+    @property
+    def pieces_count(self) -> int:
+        """How many records it holds, roughly."""
+        return len(self._pieces) + len(self._turns) + len(self._fixed) + 1
+
+    def _turns_count(self) -> int:
+        """How many answers it can come to, if they are few; 0 for many."""
+        size = len(self._pieces)
+        if size <= 1 or self._is_ordered:
+            return 1
+        is_turned = self._cumulative is None and not self._is_sampled
+        return size if is_turned and size <= _TURNS_MAX else 0
+
+    @property
+    def _is_sampled(self) -> bool:
+        """Whether so few of the choices are given that those are drawn one by one."""
+        return self._ordered_count * 4 < len(self._pieces)
 
     def render(self, rng: random.Random) -> bytes:
         """The answer behind its id, with an order or a sample of its own."""
+        turns = self._turns
+        if not turns:
+            found, self.is_cut = self._join(self._order(rng))
+            return found
+        turn = int(rng.random() * len(turns))
+        ready = turns[turn]
+        if ready is None:
+            ready = turns[turn] = self._join(self._turned(turn))
+        found, self.is_cut = ready
+        return found
+
+    def _join(self, places: Iterable[int]) -> tuple[bytes, bool]:
+        """The answer with the choices at these places, in this order, and whether it was cut for its size."""
         room = self._room - sum(map(len, self._authority))
         fixed, room, is_cut = _fitting(self._fixed, room)
         answers, extras, left_out = self._chosen(
-            rng, room, HEADER_BYTES + len(self._question) + sum(map(len, fixed))
+            places, room, HEADER_BYTES + len(self._question) + sum(map(len, fixed))
         )
         room -= sum(map(len, answers)) + sum(map(len, extras))
         # What is only added may be left out without a word (RFC 2181, 9).
         added, _, _ = _fitting(self._additional, room)
-        self.is_cut = is_cut or left_out
-        is_told = self.is_cut or (self._limits.is_count_told and self._count < len(self._pieces))
+        is_cut = is_cut or left_out
+        is_told = is_cut or (self._limits.is_count_told and self._count < len(self._pieces))
         extras += added
         if self._opt:
             extras.append(self._opt)
         header = _HEADER.pack(
             self._flags | (_TC if is_told else 0), 1, len(fixed) + len(answers), len(self._authority), len(extras)
         )
-        return b"".join((header, self._question, *fixed, *answers, *self._authority, *extras))
+        return b"".join((header, self._question, *fixed, *answers, *self._authority, *extras)), is_cut
 
-    def _chosen(self, rng: random.Random, room: int, offset: int) -> tuple[list[bytes], list[bytes], bool]:
+    def _chosen(self, places: Iterable[int], room: int, offset: int) -> tuple[list[bytes], list[bytes], bool]:
         """Answers that fit, with what goes with them; whether some did not."""
         answers: list[bytes] = []
         extras: list[bytes] = []
         known: set[tuple[bytes | None, bytes]] = set()
         takes_extras = True
-        for piece in self._order(rng):
+        for place in places:
+            piece = self._pieces[place] or self._make_piece(place)
             room -= len(piece.answer)
             if room < 0:
                 return answers, extras, True
@@ -322,19 +368,21 @@ class Prepared:
                 found.append((target if owner is None else owner) + rest)
         return found
 
-    def _order(self, rng: random.Random) -> Sequence[_Piece]:
-        """So many choices as may be given, in the order in which they are."""
-        pieces, count = self._pieces, self._count
-        if len(pieces) <= 1:
-            return pieces
-        if self._is_ordered:
-            return pieces[:count]
-        if self._cumulative is None:
-            if count * 4 < len(pieces):
-                return rng.sample(pieces, count)
-            first = int(rng.random() * len(pieces))
-            return (pieces[first:] + pieces[:first])[:count]
-        return [pieces[place] for place in self._by_weight(rng, count)]
+    def _make_piece(self, place: int) -> _Piece:
+        piece = self._pieces[place] = _piece(self._choices[place], self._owner)
+        return piece
+
+    def _order(self, rng: random.Random) -> Iterable[int]:
+        """The places of so many choices as may be given, in the order in which they are."""
+        size, count = len(self._pieces), self._ordered_count
+        if self._cumulative is not None:
+            return self._by_weight(rng, count)
+        return rng.sample(range(size), count) if self._is_sampled else self._turned(int(rng.random() * size))
+
+    def _turned(self, first: int) -> Iterable[int]:
+        """So many places as may be given, from this one on and round."""
+        size, end = len(self._pieces), first + self._ordered_count
+        return itertools.chain(range(first, min(end, size)), range(end - size))
 
     def _by_weight(self, rng: random.Random, count: int) -> list[int]:
         """Places of choices, drawn one after the other by weight from those that are left.

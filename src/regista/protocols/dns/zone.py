@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from regista.protocols.dns.records import Name, Record, soa_record
 
 _ANY_SERVICE = "*"
+_NODE = b"node"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -55,6 +56,16 @@ class Zone:
     def below(self, *labels: bytes) -> Name:
         """`<labels>.<datacenter>.<domain>`."""
         return (*labels, self.datacenter.encode(), *self.domain)
+
+    def node_in(self, target: Name) -> str:
+        """The node, in small letters, that a name of this zone is for; "" if it is for none."""
+        lowered = tuple(label.lower() for label in target)
+        labels, domain = lowered[: -len(self.domain)], lowered[-len(self.domain) :]
+        if domain != tuple(label.lower() for label in self.domain):
+            return ""
+        if labels[-1:] == (self.datacenter.lower().encode(),) and labels[-2:-1] == (_NODE,):
+            labels = labels[:-1]
+        return b".".join(labels[:-1]).decode() if labels[-1:] == (_NODE,) else ""
 
     def soa_record(self, now_s: float) -> Record:
         """The SOA record; its serial is the time."""

@@ -9,15 +9,17 @@ who waits is never woken for nothing, and one change that wakes a thousand calle
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import gzip
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import NamedTuple, Protocol
 
+import msgspec
+
 from regista.model import Overloaded
-from regista.protocols.http.messages import Headers
+from regista.protocols.http.messages import Headers, Request, Response
+from regista.protocols.http.watchers import Watchers
 
 _REVISIONS_EACH = 4
 """A caller who asks again has missed one change or two; more would only cost memory."""
@@ -28,6 +30,9 @@ class Topics(Protocol):
 
     def index(self, names: tuple[str, ...], /) -> int:
         """The highest index of the topics."""
+
+    def touched_index(self, names: tuple[str, ...], /) -> int:
+        """The highest index at which any of the topics was touched; 0 for never."""
 
     def version(self, names: tuple[str, ...], /) -> tuple[int, ...]:
         """Differs whenever anything about the topics may have changed."""
@@ -40,19 +45,26 @@ class Topics(Protocol):
 
 
 class Encoded(NamedTuple):
-    """An answer's bytes, and the headers that belong to them alone."""
+    """An answer's bytes, and the headers that belong to them alone.
+
+    Attributes:
+        fingerprint: differs when the body does, and not otherwise, among the answers of one view; b"" to have one
+            made.
+    """
 
     body: bytes
     headers: Headers = ()
+    fingerprint: bytes = b""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class View:
+class View(msgspec.Struct, frozen=True):
     """A question.
 
     Attributes:
         key: the same for the same question; everything that `encode` depends on but the replica is in it.
         topics: what must change before the answer can.
+        quiet_topics: those among them that most answers of the kind have nothing behind, such as settings that
+            few services have. They count for the index once they were touched; until then the others make it.
         encode: the answer now. Must not wait. Its headers change with the body or after `Topics.refresh`, and wake
             nobody.
         index: the answer's index, where its topics alone don't tell it: an answer whose topics nobody has watched
@@ -64,6 +76,7 @@ class View:
     topics: tuple[str, ...]
     encode: Callable[[], bytes | Encoded]
     index: Callable[[], int] | None = None
+    quiet_topics: tuple[str, ...] = ()
 
 
 class Answer:
@@ -73,10 +86,11 @@ class Answer:
         index: that of the transaction after which its bytes were first these, as far as is remembered.
         digest: a fingerprint of the bytes.
         headers: those that belong to the answer alone.
-        version: of the view's topics when it was encoded.
+        version: of the view's topics when it was encoded; () if they don't tell all its changes.
+        responses: those that were made of it, by what else they say.
     """
 
-    __slots__ = ("_gzipped", "body", "digest", "headers", "index", "version")
+    __slots__ = ("_gzipped", "body", "digest", "headers", "index", "responses", "version")
 
     def __init__(
         self, body: bytes, index: int, digest: bytes, version: tuple[int, ...], headers: Headers = ()
@@ -86,6 +100,7 @@ class Answer:
         self.index = index
         self.digest = digest
         self.version = version
+        self.responses: dict[Hashable, Response] = {}
         self._gzipped: bytes | None = None
 
     def gzipped(self) -> bytes:
@@ -96,8 +111,8 @@ class Answer:
 
     @property
     def held_bytes(self) -> int:
-        """Roughly what it takes in memory, its gzipped form included."""
-        return 400 + len(self.body) + len(self.body) // 4
+        """Roughly what it takes in memory, with its body compressed and one response made of it."""
+        return 1000 + 2 * len(self.body) + len(self.body) // 4
 
 
 class _Waiting:
@@ -121,11 +136,23 @@ class Answers:
         revisions_max: of how many views the last answer's fingerprint is remembered after its bytes are dropped.
         waiting_max: how many callers may wait at once.
         waiting_setting: the name of that limit in the configuration, for the error.
+        watchers: where those who wait are noted; None where nobody asks for them.
+
+    Attributes:
+        watchers: those who follow the answers, one way or the other.
     """
 
     def __init__(
-        self, topics: Topics, *, bytes_max: int, revisions_max: int, waiting_max: int, waiting_setting: str
+        self,
+        topics: Topics,
+        *,
+        bytes_max: int,
+        revisions_max: int,
+        waiting_max: int,
+        waiting_setting: str,
+        watchers: Watchers | None = None,
     ) -> None:
+        self.watchers = watchers or Watchers(watchers_max=0, return_s=0, barriers_max=0, forget_refused_s=0)
         self._topics = topics
         self._bytes_max = bytes_max
         self._revisions_max = revisions_max
@@ -149,7 +176,7 @@ class Answers:
         if kept is not None and kept.version == version:
             self._kept.move_to_end(view.key)
             return kept
-        answer = self._encoded(view, view.index() if view.index else self._topics.index(view.topics), version)
+        answer = self._encoded(view, view.index() if view.index else self._index(view), version)
         before = self._revisions.get(view.key)
         if view.index is None and before and before[-1][1] == answer.digest:
             answer.index = before[-1][0]
@@ -158,22 +185,55 @@ class Answers:
 
     def _encoded(self, view: View, index: int, version: tuple[int, ...]) -> Answer:
         encoded = view.encode()
-        body, headers = encoded if isinstance(encoded, Encoded) else (encoded, ())
+        if not isinstance(encoded, Encoded):
+            encoded = Encoded(encoded)
         self.encoded_count += 1
-        return Answer(body, index, _digest(body), version, headers)
+        digest = encoded.fingerprint or _digest(encoded.body)
+        return Answer(encoded.body, index, digest, version, encoded.headers)
 
-    async def wait(self, view: View, *, after_index: int, wait_s: float) -> Answer:
+    def _index(self, view: View) -> int:
+        """The index that the view's topics tell."""
+        quiet = view.quiet_topics
+        if not quiet:
+            return self._topics.index(view.topics)
+        others = tuple(name for name in view.topics if name not in quiet)
+        return max(self._topics.index(others), self._topics.touched_index(quiet))
+
+    async def wait(self, view: View, *, after_index: int, wait_s: float, request: Request | None = None) -> Answer:
         """The answer once its index is above `after_index` or its bytes have changed; or as it is after `wait_s`.
 
         An `after_index` from the future (another server's, or one before a reset) waits for a change of bytes too.
 
+        Args:
+            request: whose answer it is; its client is noted among the watchers.
+
         Raises:
             Overloaded: as many callers wait as may.
         """
-        answer = first = self.get(view)
+        answer = self.get(view)
         is_news = answer.index > after_index and not self._was(view, answer, after_index)
-        if is_news or not self._is_open:
-            return answer
+        watcher = None
+        if request is not None:
+            watcher = self.watchers.ask(
+                request,
+                view.key,
+                view.topics,
+                lambda: self.get(view).index,
+                # Who waits has these bytes, whatever index they were asked with.
+                known_index=after_index if is_news else answer.index,
+                current_index=answer.index,
+            )
+        try:
+            if not is_news and self._is_open:
+                answer = await self._wait_for_change(view, answer, wait_s)
+        finally:
+            if watcher is not None:
+                self.watchers.answered(watcher, answer.index)
+        return answer
+
+    async def _wait_for_change(self, view: View, first: Answer, wait_s: float) -> Answer:
+        """The answer once its bytes are others, or as it is after `wait_s`."""
+        answer = first
         deadline_s = asyncio.get_running_loop().time() + wait_s
         # A change may be undone before its caller gets to run; then there is nothing new to tell.
         while answer.digest == first.digest and self._is_open:

@@ -1,34 +1,46 @@
-"""One client's connection: aiohttp's protocol, with a short way for requests whose head is known.
+"""One client's connection: aiohttp's protocol, with short ways for what clients send most.
 
 Theory of operation. aiohttp parses, orders and limits whatever comes; that is the long way. Programs send the same
-few heads again and again, though. After the long way has understood a head that came alone in its packet, its
-bytes are remembered with their meaning (`Dispatcher.known`). When a whole request arrives in one packet, its head
-is known, and nothing is under way on the connection, the handler is called at once and the response written
-without aiohttp. So the short way never parses: it only recognises what aiohttp's parser has accepted before.
+few heads again and again, though, and most heads are of one plain form. So when a whole request arrives in one
+packet, and nothing is under way on the connection, it is looked for in this order:
 
-    idle ──a known request, answered at once──▶ idle
-    idle ──a known request, answered later────▶ busy ──answered──▶ idle; what arrived meanwhile is taken up then
+1. Its bytes are in the response cache: the response is written, and nobody is asked (`responses`).
+2. Its head's bytes were understood before (`Dispatcher.known`): the handler is called at once. Of requests that
+   change something it is enough that all but the target is known (`Dispatcher.kindred`).
+3. Its head is of the plain form (`plain_heads`): the same, and it is known from now on.
+
+    idle ──such a request, answered at once──▶ idle
+    idle ──such a request, answered later────▶ busy ──answered──▶ idle; what arrived meanwhile is taken up then
     idle ──anything else──▶ long way ──if exactly one request has gone in, to its end──▶ idle
                                      ──otherwise──▶ long way, for the rest of the connection
+
+A client that takes nothing of what it is sent for too long is cut off, whichever way it was answered.
 """
 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import sys
+import termios
 from collections.abc import Awaitable, Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from regista.model import TooLarge
-from regista.protocols.http.dispatch import Dispatcher, Head, failure_response, no_body
-from regista.protocols.http.messages import Response
+from regista.protocols.http.crowding import Crowd, Extra
+from regista.protocols.http.dispatch import KNOWN_HEAD_BYTES_MAX, Dispatcher, Head, failure_response, no_body
+from regista.protocols.http.messages import ByteStream, Response, Watching
+from regista.protocols.http.responses import ResponseCache
 from regista.protocols.http.settings import HttpSettings
+from regista.protocols.http.stalling import Stalling
+from regista.protocols.http.streaming import send_stream
 from regista.protocols.http.traffic import USER_AGENT_CHARACTERS_MAX, Clients, ClientTraffic
-from regista.protocols.http.wire import DateHeader, encode_response
+from regista.protocols.http.wire import DateHeader, encode_response, response_form
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +53,12 @@ _HELD_BYTES_MAX = 64 * 1024
 _END_S = 0.05
 """What aiohttp gets to end a connection that has had its time, or has nothing under way."""
 
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\n"
-    b"X-Regista-Limit: http.connections_max\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%b"
-)
+
+class Encode(Protocol):
+    """Makes the bytes of a response, see `encode_response`."""
+
+    def __call__(self, response: Response, /, *, accepts_gzip: bool, is_head: bool, date: str) -> bytes:
+        """The bytes."""
 
 
 class Connection(RequestHandler):
@@ -55,13 +69,17 @@ class Connection(RequestHandler):
         "_answering",
         "_before_count",
         "_counts",
+        "_extra",
         "_fed_bytes",
         "_held",
         "_is_between",
         "_peer",
+        "_port",
         "_raw_head",
         "_server",
+        "_stalling",
         "_under_way",
+        "watching",
     )
 
     def __init__(self, server: ConnectionServer, **options: Any) -> None:
@@ -76,32 +94,73 @@ class Connection(RequestHandler):
         self._before_count = 0
         self._raw_head = b""
         self._peer = ""
+        self._port = 0
         # Since they were taken last: requests, bytes of answers, answers that were waited for.
         self._counts = [0, 0, 0]
         self._agent: str | None = None
         self._under_way: Head | None = None
+        # While the client does not keep up with what it is sent.
+        self._stalling: Stalling | None = None
+        # While it is one too many.
+        self._extra: Extra | None = None
+        self.watching: Watching | None = None
 
     # ---- life ----
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Takes the client on, or refuses one too many."""
+        """Takes the client on, or refuses one too many; some more may say what they want first."""
         server = self._server
-        if server.connection_count >= server.settings.connections_max:
-            # An assertion would not do: uvloop's transports are no subclass of asyncio's.
-            _refuse(cast("asyncio.Transport", transport), server.settings.connections_max)
+        others = server.connection_count
+        if server.crowd.is_full(others):
             self._manager = None  # makes connection_lost, which will follow, do nothing
             self._force_close = True
+            # An assertion would not do: uvloop's transports are no subclass of asyncio's.
+            server.crowd.refuse(cast("asyncio.Transport", transport))
             return
         super().connection_made(transport)
         peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else ""
+        self._peer, self._port = peer[:2] if isinstance(peer, tuple) else ("", 0)
+        if not server.crowd.has_room(others):
+            self._extra = Extra(server.crowd, self)
+
+    def refusal(self, head: Head) -> Response | None:
+        """Why a request is refused because its connection is one too many; None if it is to be answered."""
+        if self._extra is None:
+            return None
+        if self._extra.is_over():
+            self._extra.cancel()
+            self._extra = None
+            return None
+        return self._extra.refusal(head.load)
+
+    def is_under_way(self) -> bool:
+        """See `Ending`."""
+        return self._answering is not None or self._request_in_progress
+
+    def has_asked(self) -> bool:
+        """See `Ending`."""
+        return self._agent is not None or not self._is_between
+
+    def end_now(self, word: bytes = b"") -> None:
+        """See `Ending`."""
+        if word and self.transport is not None:
+            self.transport.write(word)
+        self._server.uncount(self)
+        self.force_close()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """Stops answering a client that has gone."""
+        if self._extra is not None:
+            self._extra.cancel()
         if self._answering is not None:
-            self._answering.cancel()
+            # Not before it has begun: then it would not end what it was given to send.
+            self._loop.call_soon(self._answering.cancel)
+        self._stop_stalling()
         if self._agent is not None:
             self._server.clients.add(self.take_traffic())
+        watching, self.watching = self.watching, None
+        if watching is not None:
+            watching.release()
         super().connection_lost(exc)
 
     def close(self) -> None:
@@ -130,10 +189,39 @@ class Connection(RequestHandler):
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
 
+    def pause_writing(self) -> None:
+        """Notes that the client does not keep up with what it is sent."""
+        super().pause_writing()
+        if self._stalling is None and self.transport is not None:
+            stall_s = self._server.settings.stream_stall_s
+            self._stalling = Stalling(
+                self.transport, loop=self._loop, stall_s=stall_s, on_stalled=self._cut_off
+            )
+
+    def resume_writing(self) -> None:
+        """Notes that the client has caught up."""
+        super().resume_writing()
+        self._stop_stalling()
+
+    def _stop_stalling(self) -> None:
+        if self._stalling is not None:
+            self._stalling.stop()
+            self._stalling = None
+
+    def _cut_off(self) -> None:
+        """Ends the connection of a client that takes nothing."""
+        what = "answer" if self._answering is None else "stream"
+        self._server.stalled_count += 1
+        logger.info(
+            "a client took nothing of its %s for %gs: %s", what, self._server.settings.stream_stall_s, self.remote
+        )
+        if self.transport is not None:
+            self.transport.abort()
+
     # ---- requests ----
 
     def data_received(self, data: bytes) -> None:
-        """Takes what the client sent the short way or the long."""
+        """Takes what the client sent one of the short ways or the long one."""
         if not data:
             super().data_received(data)  # aiohttp asks itself to go on with what it has
         elif self._answering is not None or self._held:
@@ -141,6 +229,8 @@ class Connection(RequestHandler):
         elif not self._is_between:
             self._fed_bytes += len(data)
             super().data_received(data)
+        elif self._manager is None:
+            pass  # it was refused
         elif self._waiter is None:
             # aiohttp has answered and comes back to wait for more in the next turn of the loop.
             self._hold(data)
@@ -168,29 +258,58 @@ class Connection(RequestHandler):
 
     def _take_short_way(self, data: bytes) -> bool:
         """Answers a whole request whose head is known; false for anything else."""
-        known = self._server.dispatcher.known
-        head = known.get(data)
-        body = b""
+        server = self._server
+        # A head that may be known; whatever is longer is not even looked at in the tables, which costs its length.
+        if self._extra is None and len(data) <= KNOWN_HEAD_BYTES_MAX and self._take_from_cache(data):
+            return True
+        end = data.find(_HEAD_END, 0, KNOWN_HEAD_BYTES_MAX) + len(_HEAD_END)
+        if end < len(_HEAD_END):
+            return False
+        raw, body = data[:end], data[end:]
+        dispatcher = server.dispatcher
+        head = dispatcher.known.get(raw) or server.responses.head(raw)
+        is_known = head is not None
         if head is None:
-            end = data.find(_HEAD_END) + len(_HEAD_END)
-            if end < len(_HEAD_END) or end == len(data):
-                return False
-            head = known.get(data[:end])
-            body = data[end:]
+            head = dispatcher.kindred(raw) or dispatcher.understand_plain(
+                raw, line_bytes_max=server.settings.head_bytes_max
+            )
         if head is None or head.content_length != len(body):
             return False
-        self._server.requests_count += 1
+        server.requests_count += 1
         self.begin(head)
-        outcome = self._server.dispatcher.call(head, _Body(body) if body else no_body, self._peer)
-        if isinstance(outcome, Response):
-            self._write(outcome, head)
-        else:
+        refusal = self.refusal(head)
+        outcome = refusal or dispatcher.call(head, _Body(body) if body else no_body, self._peer, self)
+        if not isinstance(outcome, Response) or outcome.stream is not None:
             self._answering = self._loop.create_task(self._answer(outcome, head))
+            return True
+        self._write(outcome, head, is_new=not is_known)
+        if outcome.lasting is not None and not head.waits and not body:
+            server.keep(raw, head, outcome, is_known=is_known)
         return True
 
-    async def _answer(self, outcome: Awaitable[Response], head: Head) -> None:
+    def _take_from_cache(self, data: bytes) -> bool:
+        """Answers a request whose response is ready; this is what look-ups do all day."""
+        server = self._server
+        entry = server.responses.find(data)
+        if entry is None:
+            return False
+        server.requests_count += 1
+        counts = self._counts
+        counts[0] += 1
+        counts[1] += len(entry.form)
+        if self._agent is None:
+            self._agent = _agent_of(entry.head)
+        assert self.transport is not None
+        self.transport.write(entry.form.at(server.date.text()))
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        return True
+
+    async def _answer(self, outcome: Response | Awaitable[Response], head: Head) -> None:
         try:
-            response = await self._server.dispatcher.settled(outcome, head)
+            dispatcher = self._server.dispatcher
+            response = outcome if isinstance(outcome, Response) else await dispatcher.settled(outcome, head)
+            if response.stream is not None:
+                await self._send_stream(response, response.stream, head)
         except asyncio.CancelledError:
             # The client has gone; or the handler gave up, which ends the connection on the long way too.
             self.force_close()
@@ -199,24 +318,47 @@ class Connection(RequestHandler):
             self._answering = None
         if self.transport is None:
             return
-        self._write(response, head)
+        if response.stream is None:
+            self._write(response, head)
         if self._close:
             super().close()
         else:
             self._take_up_held()
 
-    def _write(self, response: Response, head: Head) -> None:
+    async def _send_stream(self, response: Response, stream: ByteStream, head: Head) -> None:
+        """Sends a body while it is made; what goes wrong then can only end the connection."""
         assert self.transport is not None
+        sent_bytes = None
+        write, date = self.transport.write, self._server.date.text()
         try:
-            encoded = self._encoded(response, head)
+            sent_bytes = await send_stream(
+                response, stream, head, date=date, write=write, drain=self._drain_helper
+            )
+        finally:
+            if sent_bytes is None:
+                self.force_close()
+            self.end(head, sent_bytes or 0)
+
+    def _write(self, response: Response, head: Head, *, is_new: bool = False) -> None:
+        """Sends the response.
+
+        Args:
+            is_new: whether nobody sent this head before, so that its bytes are hardly wanted a second time.
+        """
+        assert self.transport is not None
+        encode = encode_response if is_new or response.forms is None else _encode_once
+        try:
+            encoded = self._encoded(response, head, encode)
         except ValueError as error:
-            encoded = self._encoded(failure_response(error, head), head)
+            encoded = self._encoded(failure_response(error, head), head, encode_response)
         self.end(head, len(encoded))
         self.transport.write(encoded)
+        if response.is_last:
+            self.end_now()
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
 
-    def _encoded(self, response: Response, head: Head) -> bytes:
-        return encode_response(
+    def _encoded(self, response: Response, head: Head, encode: Encode) -> bytes:
+        return encode(
             response,
             accepts_gzip=head.accepts_gzip,
             is_head=head.method == "HEAD",
@@ -229,7 +371,7 @@ class Connection(RequestHandler):
         """Notes that a request is being answered."""
         self._under_way = head
         if self._agent is None:
-            self._agent = head.headers.get("User-Agent", "")[:USER_AGENT_CHARACTERS_MAX]
+            self._agent = _agent_of(head)
 
     def end(self, head: Head, sent_bytes: int) -> None:
         """Notes that a request has its answer."""
@@ -239,6 +381,24 @@ class Connection(RequestHandler):
         if head.waits:
             counts[2] += 1
         self._under_way = None
+
+    @property
+    def client(self) -> tuple[str, str]:
+        """Address and program."""
+        return self._peer, self._agent or ""
+
+    @property
+    def remote(self) -> str:
+        """Address and port."""
+        return f"[{self._peer}]:{self._port}" if ":" in self._peer else f"{self._peer}:{self._port}"
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """See `Peer`; where the system does not tell, what it has taken counts as acknowledged."""
+        transport = self.transport
+        if transport is None or transport.is_closing():
+            return sys.maxsize
+        return transport.get_write_buffer_size() + _unacknowledged(transport.get_extra_info("socket").fileno())
 
     def take_traffic(self) -> ClientTraffic:
         """What happened since the last call, see `traffic`."""
@@ -289,11 +449,18 @@ class Connection(RequestHandler):
             return super().handle_error(request, status, exc, message)
         why = " ".join((message or str(exc)).split())
         logger.debug("a client sent what is not HTTP: %s", why)
+        headers = {"Server": "Regista"}
+        if isinstance(exc, LineTooLong):
+            self._server.dispatcher.refused["http.head_bytes_max"] += 1
+            headers |= {
+                "X-Regista-Limit": "http.head_bytes_max",
+                "X-Regista-Limit-Max": str(self.max_line_size),
+            }
         response = web.Response(
             status=400,
             text=f"The request's head can't be read: {why}. A line may have {self.max_line_size} bytes "
             f"(http.head_bytes_max in the agent's configuration), a head {_HEADERS_MAX} headers.",
-            headers={"Server": "Regista"},
+            headers=headers,
         )
         response.force_close()
         return response
@@ -310,18 +477,49 @@ class Connection(RequestHandler):
 class ConnectionServer(web.Server):
     """Makes a `Connection` for each client, and holds what they share."""
 
-    def __init__(self, handler: Any, dispatcher: Dispatcher, settings: HttpSettings, date: DateHeader) -> None:
+    def __init__(
+        self,
+        handler: Any,
+        dispatcher: Dispatcher,
+        settings: HttpSettings,
+        date: DateHeader,
+        responses: ResponseCache,
+    ) -> None:
         super().__init__(handler, handler_cancellation=True)
         self.dispatcher = dispatcher
+        self.responses = responses
         self.settings = settings
         self.date = date
         self.clients = Clients(settings.clients_max)
+        self.stalled_count = 0
+        self.crowd = Crowd(settings, dispatcher.refused, connection_count=lambda: self.connection_count)
+
+    def keep(self, raw: bytes, head: Head, response: Response, *, is_known: bool) -> None:
+        """Keeps a response that lasts for the next who sends these bytes.
+
+        Args:
+            is_known: whether they were sent before.
+        """
+        responses = self.responses
+        responses.misses_count += 1
+        if is_known and response.lasting is not None:
+            form = response_form(
+                response,
+                accepts_gzip=head.accepts_gzip,
+                is_head=head.method == "HEAD",
+                date=self.date.text(),
+            )
+            responses.keep(raw, head, form, response.lasting)
 
     def busiest(self, by: Callable[[ClientTraffic], int], count: int) -> list[ClientTraffic]:
         """The first clients by a figure, those whose connections are open included."""
         return self.clients.report(
             (each for each in self._connections if isinstance(each, Connection)), by=by, count=count
         )
+
+    def uncount(self, connection: Connection) -> None:
+        """No longer counts a connection, which is ending."""
+        self._connections.pop(connection, None)
 
     @property
     def connection_count(self) -> int:
@@ -351,23 +549,33 @@ class _Body:
 
     async def __call__(self, bytes_max: int) -> bytes:
         if len(self._body) > bytes_max:
-            raise body_too_large(bytes_max)
+            raise body_too_large(bytes_max, len(self._body))
         return self._body
 
 
-def body_too_large(bytes_max: int) -> TooLarge:
-    """The error for a body over the limit."""
+def _encode_once(response: Response, *, accepts_gzip: bool, is_head: bool, date: str) -> bytes:
+    """As `encode_response`, for a response that is given more than once."""
+    return response_form(response, accepts_gzip=accepts_gzip, is_head=is_head, date=date).at(date)
+
+
+def _agent_of(head: Head) -> str:
+    return head.headers.get("User-Agent", "")[:USER_AGENT_CHARACTERS_MAX]
+
+
+def body_too_large(bytes_max: int, body_bytes: int) -> TooLarge:
+    """The error for a body over the limit, of which so much was seen."""
     return TooLarge(
         f"the body is larger than {bytes_max} bytes; http.body_bytes_max in the agent's configuration "
         "is the limit",
         limit_bytes=bytes_max,
+        limit="http.body_bytes_max",
+        used=body_bytes,
     )
 
 
-def _refuse(transport: asyncio.Transport, connections_max: int) -> None:
-    text = (
-        f"http.connections_max is reached: {connections_max} connections are open. Try again in 5s, close idle "
-        "ones, or raise http.connections_max in the agent's configuration.\n"
-    ).encode()
-    transport.write(_FULL % (len(text), text))
-    transport.close()
+def _unacknowledged(descriptor: int) -> int:
+    """How many bytes a socket has taken that its peer has not acknowledged."""
+    try:
+        return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0

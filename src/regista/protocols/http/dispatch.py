@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import logging
+import re
 from collections import OrderedDict
 from collections.abc import Awaitable, Mapping
 from urllib.parse import unquote_to_bytes
 
-from regista.model import BadInput, RegistaError
+import msgspec
+
+from regista.model import BadInput, Overloaded, RegistaError, TooLarge
+from regista.protocols.http.admission import LoadClass
 from regista.protocols.http.errors import error_response
-from regista.protocols.http.messages import BodyReader, Parameters, Request, Response, text_response
+from regista.protocols.http.messages import (
+    BodyReader,
+    Headers,
+    Parameters,
+    Peer,
+    Request,
+    Response,
+    text_response,
+)
+from regista.protocols.http.overload import Overload
+from regista.protocols.http.plain_heads import read_plain_head
 from regista.protocols.http.routes import Handler, RouteTable
 from regista.protocols.http.wire import accepts_gzip
 
@@ -23,6 +38,17 @@ KNOWN_HEAD_FIELDS_MAX = 32
 in memory. One at both limits takes 13 KB, so what is known takes 55 MB at the most; without this limit it would be
 200 MB, for short fields take far more than their bytes."""
 
+KNOWN_TAILS_MAX = 512
+"""Programs that write number their targets, not their headers. At the limits above it comes to 7 MB."""
+
+_CHANGING_METHODS = frozenset((b"PUT", b"POST", b"DELETE"))
+"""Their targets are many, for they name what is changed, and no answer to them is a stream."""
+
+_READING_METHODS = frozenset(("GET", "HEAD"))
+
+_PLAIN_TARGET = re.compile(rb"/[A-Za-z0-9/?&=%:@,;+~._-]*")
+"""What every parser takes for a target, and as it stands."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Head:
@@ -31,6 +57,7 @@ class Head:
     Attributes:
         content_length: of the body; 0 for none.
         waits: whether it may be a query that waits for its answer to change.
+        load: its route's class of load.
     """
 
     method: str
@@ -42,22 +69,33 @@ class Head:
     content_length: int
     accepts_gzip: bool
     waits: bool
+    load: LoadClass = "read"
 
-    def request(self, body: BodyReader, client: str) -> Request:
+    def request(self, body: BodyReader, client: str, peer: Peer | None = None) -> Request:
         """The request with this head."""
-        return Request(self.method, self.path, self.parameters, self.headers, body, self.argument, client)
+        return Request(self.method, self.path, self.parameters, self.headers, body, self.argument, client, peer)
 
 
 class Dispatcher:
     """Understands heads, remembers some, and calls handlers.
 
+    Args:
+        response_headers: those that every response has besides its own.
+
     Attributes:
         known: heads whose bytes were seen before, so that they need not be parsed again; the oldest goes first.
+        known_tails: of heads of requests that change something, what their method and all after the target mean.
+        overload: who says what is refused for the load; None for nobody.
+        refused: how often a limit was the reason to refuse a request, by the limit's name.
     """
 
-    def __init__(self, routes: RouteTable) -> None:
+    def __init__(self, routes: RouteTable, response_headers: Headers = ()) -> None:
+        self.overload: Overload | None = None
+        self.refused: collections.Counter[str] = collections.Counter()
         self._routes = routes
+        self._response_headers = response_headers
         self.known: OrderedDict[bytes, Head] = OrderedDict()
+        self.known_tails: OrderedDict[tuple[bytes, bytes], Head] = OrderedDict()
 
     def understand(
         self, method: str, target: str, headers: Mapping[str, str], content_length: int
@@ -77,7 +115,7 @@ class Dispatcher:
         request = Request(method, path, Parameters(query), headers, no_body)
         found = self._routes.find(request)
         if isinstance(found, Response):
-            return found
+            return self._labelled(found)
         return Head(
             method,
             path,
@@ -88,7 +126,26 @@ class Dispatcher:
             content_length,
             accepts_gzip(headers.get("Accept-Encoding", "")),
             request.parameters.first("index", "0") not in ("", "0") or "hash" in request.parameters,
+            self._routes.load_of(method, found),
         )
+
+    def understand_plain(self, raw: bytes, *, line_bytes_max: int) -> Head | None:
+        """The head that these bytes are, which is remembered; None if it takes the server's parser to say.
+
+        Args:
+            line_bytes_max: how long each line may be.
+        """
+        plain = read_plain_head(raw, line_bytes_max=line_bytes_max)
+        if plain is None:
+            return None
+        try:
+            head = self.understand(plain.method, plain.target, plain.headers, plain.content_length)
+        except BadInput:
+            return None
+        if isinstance(head, Response):
+            return None
+        self.learn(raw, head)
+        return head
 
     def learn(self, raw: bytes, head: Head) -> None:
         """Remembers what these bytes mean."""
@@ -98,20 +155,67 @@ class Dispatcher:
         self.known[raw] = head
         if len(self.known) > KNOWN_HEADS_MAX:
             self.known.popitem(last=False)
+        if head.method in _READING_METHODS:
+            return
+        method, _, tail = _split(raw)
+        if method in _CHANGING_METHODS:
+            self.known_tails[method, tail] = head
+            if len(self.known_tails) > KNOWN_TAILS_MAX:
+                self.known_tails.popitem(last=False)
 
-    def call(self, head: Head, body: BodyReader, client: str) -> Response | Awaitable[Response]:
+    def kindred(self, raw: bytes) -> Head | None:
+        """The head that these bytes are, if all but the target was seen before; None if they must be parsed.
+
+        Ten thousand services that renew their TTLs each name another target, with the same headers.
+        """
+        method, target, tail = _split(raw)
+        seen = self.known_tails.get((method, tail))
+        if seen is None or not _PLAIN_TARGET.fullmatch(target) or len(raw) > KNOWN_HEAD_BYTES_MAX:
+            return None
+        try:
+            found = self.understand(seen.method, target.decode("ascii"), seen.headers, seen.content_length)
+        except BadInput:
+            return None
+        return found if isinstance(found, Head) else None
+
+    def call(
+        self, head: Head, body: BodyReader, client: str, peer: Peer | None = None
+    ) -> Response | Awaitable[Response]:
         """The response, or what is to be awaited with `settled`; does not raise what a handler raises."""
         try:
-            return head.handler(head.request(body, client))
+            overload = self.overload
+            if overload is not None and (head.waits or overload.level.count):
+                overload.check(head.load, waits=head.waits)
+            outcome = head.handler(head.request(body, client, peer))
         except Exception as error:  # noqa: BLE001 - the door's outermost handler, with the one below
-            return failure_response(error, head)
+            outcome = self._failed(error, head)
+        return self._labelled(outcome) if isinstance(outcome, Response) else outcome
 
     async def settled(self, outcome: Awaitable[Response], head: Head) -> Response:
         """The response that a handler takes time for, or the one for what it raises."""
         try:
-            return await outcome
+            response = await outcome
         except Exception as error:  # noqa: BLE001 - the door's outermost handler
-            return failure_response(error, head)
+            response = self._failed(error, head)
+        return self._labelled(response)
+
+    def _failed(self, error: Exception, head: Head) -> Response:
+        if isinstance(error, Overloaded | TooLarge) and error.limit:
+            self.refused[error.limit] += 1
+        return failure_response(error, head)
+
+    def _labelled(self, response: Response) -> Response:
+        """The response with the headers that all have."""
+        if not self._response_headers:
+            return response
+        return msgspec.structs.replace(response, headers=(*response.headers, *self._response_headers))
+
+
+def _split(raw: bytes) -> tuple[bytes, bytes, bytes]:
+    """Method, target, and the rest of a head's bytes."""
+    method, _, rest = raw.partition(b" ")
+    target, _, tail = rest.partition(b" ")
+    return method, target, tail
 
 
 def failure_response(error: Exception, head: Head | None = None) -> Response:

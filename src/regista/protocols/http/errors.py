@@ -11,6 +11,7 @@ from regista.model import (
     NotFound,
     Overloaded,
     RegistaError,
+    Shed,
     StaleIncarnation,
     StoreError,
     TooLarge,
@@ -25,6 +26,7 @@ STATUSES: tuple[tuple[type[RegistaError], int], ...] = (
     (TooLarge, 413),
     (Conflict, 409),
     (Contended, 409),
+    (Shed, 503),
     (Overloaded, 429),
     (Compacted, 410),
     (StoreError, 503),
@@ -49,6 +51,11 @@ def error_response(error: RegistaError, headers: Headers = ()) -> Response:
             ("X-Regista-Limit-Used", str(error.used)),
             ("X-Regista-Limit-Max", str(error.most)),
         )
+        if isinstance(error, Shed) and error.ends_connection:
+            headers = (*headers, ("Connection", "close"))
+            return text_response(status, str(error), headers, is_last=True)
+    elif isinstance(error, TooLarge) and error.limit:
+        headers = (*headers, *_limit_headers(error))
     elif isinstance(error, Compacted):
         headers = (*headers, ("X-Regista-Floor-Index", str(error.floor_index)))
     elif isinstance(error, StoreError) and status == 503:
@@ -56,6 +63,11 @@ def error_response(error: RegistaError, headers: Headers = ()) -> Response:
     elif isinstance(error, BadInput) and error.field:
         headers = (*headers, ("X-Regista-Field", _header_value(error.field)))
     return text_response(status, str(error), headers)
+
+
+def _limit_headers(error: TooLarge) -> Headers:
+    used = (("X-Regista-Limit-Used", str(error.used)),) if error.used is not None else ()
+    return (("X-Regista-Limit", error.limit), *used, ("X-Regista-Limit-Max", str(error.limit_bytes)))
 
 
 def _header_value(text: str) -> str:

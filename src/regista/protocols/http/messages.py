@@ -8,7 +8,10 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 from urllib.parse import parse_qsl
 
+import msgspec
+
 from regista.model import BadInput
+from regista.protocols.http.lasting import Form, Lasting
 
 _BROKEN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _QUERY_FIELDS_MAX = 256
@@ -41,6 +44,35 @@ class ByteStream(Protocol):
 
     async def aclose(self) -> None:
         """Makes no more of it; called once, whether it was begun or not."""
+
+
+class Watching(Protocol):
+    """What is noted of a connection whose client follows something, see `watchers`."""
+
+    def release(self) -> None:
+        """Says that the connection is closed."""
+
+
+class Peer(Protocol):
+    """A client's connection.
+
+    Attributes:
+        watching: what is noted of it; to be released when the connection is closed.
+    """
+
+    watching: Watching | None
+
+    @property
+    def client(self) -> tuple[str, str]:
+        """Address and program."""
+
+    @property
+    def remote(self) -> str:
+        """Address and port."""
+
+    @property
+    def unacknowledged_bytes(self) -> int:
+        """How much of what was written its machine has not acknowledged; more than ever is for one that is closed."""
 
 
 class Parameters:
@@ -91,6 +123,7 @@ class Request:
         headers: names without regard to case.
         body: reads the body, once.
         client: the peer's address, for logs.
+        peer: the connection that it came on; None for one that nobody is to be told of again.
     """
 
     method: str
@@ -100,13 +133,13 @@ class Request:
     body: BodyReader
     argument: str = ""
     client: str = ""
+    peer: Peer | None = None
 
 
 Headers = tuple[tuple[str, str], ...]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """One response.
 
     Attributes:
@@ -114,6 +147,9 @@ class Response:
         gzipped: gives the same body compressed, where somebody keeps it for the next caller.
         stream: gives the parts of a body that has no end yet, instead of `body`; closed when the client has gone.
         is_packed: whether the body is compressed already, and would gain nothing by it.
+        forms: its bytes as far as they were made, where it is given more than once; None for a single response.
+        lasting: what it depends on, where that is known; not to be copied into another response.
+        is_last: whether the connection ends with it; its headers say so too.
     """
 
     status: int = 200
@@ -123,8 +159,12 @@ class Response:
     gzipped: Callable[[], bytes] | None = None
     is_packed: bool = False
     stream: ByteStream | None = None
+    forms: dict[int, Form] | None = None
+    lasting: Lasting | None = None
+    is_last: bool = False
 
 
-def text_response(status: int, text: str, headers: Headers = ()) -> Response:
+def text_response(status: int, text: str, headers: Headers = (), *, is_last: bool = False) -> Response:
     """A response for a person, or a client that looks for words in it."""
-    return Response(status, text.encode(), "text/plain; charset=utf-8" if text else "", headers)
+    content_type = "text/plain; charset=utf-8" if text else ""
+    return Response(status, text.encode(), content_type, headers, is_last=is_last)

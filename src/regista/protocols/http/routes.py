@@ -12,6 +12,7 @@ import posixpath
 from collections.abc import Awaitable, Callable, Iterable
 from urllib.parse import quote
 
+from regista.protocols.http.admission import LoadClass
 from regista.protocols.http.messages import Request, Response, text_response
 
 Handler = Callable[[Request], Response | Awaitable[Response]]
@@ -42,6 +43,9 @@ class Route:
         parameters: those that mean something here.
         access: the ACL rule that a caller needs, as `resource:level` (`service:read`); "" for none.
         body: what the body is, in a word: `json`, `bytes`, or "" for none.
+        load: whether it is refused, and when, if there is too much to do, see `admission`; None for the class that
+            its method suggests.
+        is_replicated: whether the answer rests on the replica alone, so that any process that has one may give it.
     """
 
     method: str
@@ -52,6 +56,13 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     access: str = ""
     body: str = ""
+    load: LoadClass | None = None
+    is_replicated: bool = False
+
+    @property
+    def load_class(self) -> LoadClass:
+        """Its class of load; what writes is taken for a registration."""
+        return self.load or ("read" if self.method == "GET" else "registration")
 
 
 class RouteTable:
@@ -68,6 +79,11 @@ class RouteTable:
             methods = self._patterns.setdefault(route.pattern, {})
             assert route.method not in methods, f"{route.method} {route.pattern} has two handlers"
             methods[route.method] = route.handler
+        self._loads = {(route.method, route.handler): route.load_class for route in self.routes}
+
+    def load_of(self, method: str, handler: Handler) -> LoadClass:
+        """The class of load of what `find` found for a method."""
+        return self._loads["GET" if method == "HEAD" else method, handler]
 
     def patterns(self) -> dict[str, tuple[str, ...]]:
         """Every pattern with its methods, in the order in which they were given."""

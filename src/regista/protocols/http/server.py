@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from aiohttp import HttpVersion11, web
 
 from regista.model import BadInput
 from regista.protocols.http.connection import Connection, ConnectionServer, body_too_large
 from regista.protocols.http.dispatch import Dispatcher, failure_response
-from regista.protocols.http.messages import BodyReader, ByteStream, Response
+from regista.protocols.http.messages import BodyReader, ByteStream, Headers, Response
+from regista.protocols.http.overload import Overload
+from regista.protocols.http.responses import ResponseCache, no_responses
 from regista.protocols.http.routes import RouteTable
 from regista.protocols.http.settings import HttpSettings
 from regista.protocols.http.traffic import ClientTraffic
 from regista.protocols.http.wire import DateHeader, accepts_gzip, all_headers, header_lines
+
+logger = logging.getLogger(__name__)
 
 _BACKLOG = 2048
 
@@ -35,37 +40,66 @@ class HttpServer:
 
     Args:
         wall_clock: seconds since the epoch, for the `Date` header.
+        responses: where responses are kept that last; None to keep none.
+        response_headers: those that every response has besides its own.
     """
 
-    def __init__(self, routes: RouteTable, settings: HttpSettings, *, wall_clock: Callable[[], float]) -> None:
-        self._dispatcher = Dispatcher(routes)
+    def __init__(
+        self,
+        routes: RouteTable,
+        settings: HttpSettings,
+        *,
+        wall_clock: Callable[[], float],
+        responses: ResponseCache | None = None,
+        response_headers: Headers = (),
+    ) -> None:
+        self.responses = no_responses() if responses is None else responses
+        self._dispatcher = Dispatcher(routes, response_headers)
         self._settings = settings
         self._date = DateHeader(wall_clock)
         self._server: ConnectionServer | None = None
         self._sockets: list[socket.socket] = []
         self._listeners: list[asyncio.Server] = []
 
-    def bind(self, address: str, port: int) -> str:
+    def bind(self, address: str, port: int, *, is_shared: bool = False) -> str:
         """Takes an address without answering on it yet; the real one as `host:port`.
+
+        Args:
+            is_shared: whether others of this user's processes may listen at it too, see `listening_socket`.
 
         Raises:
             OSError: it can't be had.
         """
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        listening = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind((address, port))
-        except OSError:
-            listening.close()
-            raise
+        if is_shared and port:
+            # Another agent that shares its address with its own must not get half of this one's clients.
+            listening_socket(address, port).close()
+        listening = listening_socket(address, port, is_shared=is_shared)
         self._sockets.append(listening)
         host, bound_port = listening.getsockname()[:2]
-        return f"[{host}]:{bound_port}" if family == socket.AF_INET6 else f"{host}:{bound_port}"
+        return f"[{host}]:{bound_port}" if ":" in address else f"{host}:{bound_port}"
+
+    def adopt(self, listening: socket.socket) -> None:
+        """Takes a socket that is bound, and will answer on it."""
+        self._sockets.append(listening)
+
+    async def stand_in(self, listening: socket.socket) -> Callable[[], None]:
+        """Answers on a socket that is bound for as long as the returned function is not called."""
+        assert self._server is not None
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(self._server, sock=listening.dup(), backlog=_BACKLOG)
+        self._listeners.append(listener)
+
+        def stop() -> None:
+            self._listeners.remove(listener)
+            listener.close()
+
+        return stop
 
     async def start(self) -> None:
         """Begins to answer on every address that was bound."""
-        self._server = ConnectionServer(self._handle, self._dispatcher, self._settings, self._date)
+        self._server = ConnectionServer(
+            self._handle, self._dispatcher, self._settings, self._date, self.responses
+        )
         loop = asyncio.get_running_loop()
         for listening in self._sockets:
             self._listeners.append(await loop.create_server(self._server, sock=listening, backlog=_BACKLOG))
@@ -82,6 +116,10 @@ class HttpServer:
             self._server.pre_shutdown()
             await self._server.shutdown(grace_s)
 
+    def shed(self, overload: Overload) -> None:
+        """Refuses from now on what this says is too much."""
+        self._dispatcher.overload = overload
+
     def busiest(self, by: Callable[[ClientTraffic], int], count: int) -> tuple[list[ClientTraffic], int]:
         """The first clients by a figure; and how many requests each that is not known may have made."""
         if self._server is None:
@@ -92,6 +130,16 @@ class HttpServer:
     def connection_count(self) -> int:
         """How many connections are open."""
         return self._server.connection_count if self._server else 0
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """How often a limit was the reason to refuse a request, by the limit's name."""
+        return self._dispatcher.refused
+
+    @property
+    def stalled_count(self) -> int:
+        """How many clients took nothing of what they were sent for too long, and lost their connection."""
+        return self._server.stalled_count if self._server else 0
 
     @property
     def requests_count(self) -> int:
@@ -126,12 +174,34 @@ class HttpServer:
         else:
             head = found
             connection.begin(head)
-            outcome = self._dispatcher.call(head, _reader(carried), carried.remote or "")
+            refusal = connection.refusal(head)
+            outcome = refusal or self._dispatcher.call(head, _reader(carried), carried.remote or "", connection)
             response = outcome if isinstance(outcome, Response) else await self._dispatcher.settled(outcome, head)
             connection.end(head, len(response.body))
         if response.stream is None and _is_repeatable(carried) and carried.content.is_eof():
             connection.finish_long_way(head, content_length=content_length)
         return response
+
+
+def listening_socket(address: str, port: int, *, is_shared: bool = False) -> socket.socket:
+    """A socket that has an address, and does not listen yet.
+
+    Args:
+        is_shared: whether other sockets of this user's may have it too; the system gives each a share of the clients.
+
+    Raises:
+        OSError: it can't be had.
+    """
+    listening = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        listening.bind((address, port))
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def _is_repeatable(carried: web.BaseRequest) -> bool:
@@ -150,7 +220,7 @@ def _reader(carried: web.BaseRequest) -> BodyReader:
     async def read(bytes_max: int) -> bytes:
         declared = carried.content_length
         if declared is not None and declared > bytes_max:
-            raise body_too_large(bytes_max)
+            raise body_too_large(bytes_max, declared)
         _ask_for_body(carried)
         parts: list[bytes] = []
         size = 0
@@ -158,7 +228,7 @@ def _reader(carried: web.BaseRequest) -> BodyReader:
             async for part in carried.content.iter_any():
                 size += len(part)
                 if size > bytes_max:
-                    raise body_too_large(bytes_max)
+                    raise body_too_large(bytes_max, size)
                 parts.append(part)
         except web.RequestPayloadError as error:
             raise BadInput(f"the body can't be read: {error}") from error
@@ -205,4 +275,6 @@ def _carry(carried: web.BaseRequest, response: Response, date: str) -> web.Respo
     # aiohttp would call a body without a type application/octet-stream.
     sent.headers.clear()
     sent.headers.extend(headers)
+    if response.is_last:
+        sent.force_close()
     return sent

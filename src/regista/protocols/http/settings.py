@@ -35,9 +35,17 @@ class HttpSettings:
     )
     connections_max: int = setting(
         20_000,
-        "How many connections may be open at once; one more gets 503 and is closed. Each waiting query holds one; "
+        "How many connections may be open at once; more get 503 and are closed. Each waiting query holds one; "
         "the process may also need a higher limit on open files.",
         at_least=10,
+        at_most=1_000_000,
+    )
+    connections_reserve: int = setting(
+        4096,
+        "How many connections beyond `connections_max` may be open for a second, for one request each: renewals, "
+        "registrations and what an operator needs are answered, anything else gets 503. More survives a larger "
+        "crowd that comes at once; 0 refuses whoever comes.",
+        at_least=0,
         at_most=1_000_000,
     )
     waiting_max: int = setting(
@@ -67,9 +75,34 @@ class HttpSettings:
         at_least=1,
         at_most=3600,
     )
+    stream_stall_s: float = setting(
+        30.0,
+        "How long a client may take nothing of a stream (events, the agent's log) or of an answer before its "
+        "connection is ended. Longer rides out pauses; shorter frees memory sooner.",
+        unit="s",
+        at_least=0.05,
+        at_most=3600,
+    )
     answers_bytes_max: int = setting(
         64 * 1024 * 1024,
         "How much memory encoded answers may take that are kept for the next caller.",
+        unit="bytes",
+        at_least=0,
+        at_most=64 * 1024**3,
+    )
+    response_cache_bytes_max: int = setting(
+        64 * 1024 * 1024,
+        "How much memory responses may take that are kept ready for requests with the same bytes. Larger makes "
+        "more of the look-ups cheap where many different ones are asked for; 0 makes every response anew "
+        "(`--no-response-cache`).",
+        unit="bytes",
+        at_least=0,
+        at_most=64 * 1024**3,
+    )
+    parts_bytes_max: int = setting(
+        32 * 1024 * 1024,
+        "How much memory encoded instances may take that are kept so that answers are put together from them "
+        "when one changes. Larger makes changes cheap for more services at once; 0 encodes every answer whole.",
         unit="bytes",
         at_least=0,
         at_most=64 * 1024**3,
@@ -80,6 +113,22 @@ class HttpSettings:
         "back to a query after its service changed may be answered at once with what it knows already.",
         at_least=100,
         at_most=10_000_000,
+    )
+    watchers_max: int = setting(
+        20_000,
+        "How many watchers are kept: clients that follow something with blocking queries, each counted for each "
+        "thing that it follows. A drain waits for them, and says so when it can't know of all. Each takes some "
+        "200 bytes.",
+        at_least=10,
+        at_most=1_000_000,
+    )
+    watcher_return_s: float = setting(
+        2.0,
+        "How long a watcher whose connection has closed is expected to ask again, on another. Longer knows those "
+        "better who pause between two queries; shorter lets a drain go on sooner after a watcher has died.",
+        unit="s",
+        at_least=0.01,
+        at_most=600,
     )
     clients_max: int = setting(
         1000,

@@ -14,6 +14,9 @@ from the same address and program (clients that make a connection for each reque
 a moment ago with just the index that is asked with (clients with a pool of connections). So the number of watchers
 is right for each of these kinds of clients, though two of one program on a machine may be taken for each other.
 
+A stream tells without being asked again. Its reader waits all the time, and proves what it has by what the doors
+can find out of it (`proved`).
+
 A *barrier* is an index that all watchers shall pass whose answer has changed at it or since. It costs those who
 ask nothing while there is none, and a look at a set each while there is.
 """
@@ -22,9 +25,11 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import itertools
-from collections.abc import Callable, Collection, Iterable
+import sys
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Literal, NamedTuple, TypeAlias, cast
 
 from regista.model import Overloaded
@@ -54,6 +59,8 @@ class _Away:
     """What is kept of a connection that was closed."""
 
     __slots__ = ("client", "remote", "watching")
+
+    unacknowledged_bytes = sys.maxsize
 
     def __init__(self, peer: Peer) -> None:
         self.client = peer.client
@@ -124,6 +131,17 @@ class Laggard:
     for_s: float
 
 
+class Follower(NamedTuple):
+    """A watcher of what a barrier is about, as it is at a moment.
+
+    Attributes:
+        has_passed: whether it has proved to know the barrier's index.
+    """
+
+    told: Laggard
+    has_passed: bool
+
+
 class Passage(NamedTuple):
     """How far the watchers are.
 
@@ -191,12 +209,14 @@ class Watchers:
 
     Attributes:
         count: how many are kept.
+        elsewhere: waits for the watchers of all processes, where there are others: see `wait_passed`.
         outcomes: of the barriers that were waited for: `passed`, `laggards` or `abandoned`.
         refused_count: how often one was not kept.
     """
 
     def __init__(self, *, watchers_max: int, return_s: float, barriers_max: int, forget_refused_s: float) -> None:
         self.count = 0
+        self.elsewhere: Callable[[Collection[str], int, float], Awaitable[Passage]] | None = None
         self.outcomes: collections.Counter[str] = collections.Counter()
         self.refused_count = 0
         self._watchers_max = watchers_max
@@ -263,6 +283,15 @@ class Watchers:
             watcher.delivered_index = index
             self._enter_idle(watcher)
 
+    def proved(self, watcher: Watcher, index: int) -> None:
+        """Notes that a watcher that is told without asking again has what it was told, up to an index."""
+        if watcher.state == "waiting" and index > watcher.known_index:
+            watcher.known_index = index
+            watcher.since_s = asyncio.get_running_loop().time()
+            for barrier in self._barriers:
+                if barrier.concerns(watcher.question, watcher.question.index()):
+                    barrier.judge(watcher)
+
     def release(self, first: Watcher) -> None:
         """Notes that a connection is closed: those on it, from the first on, are expected back for a while."""
         now_s = asyncio.get_running_loop().time()
@@ -279,6 +308,11 @@ class Watchers:
 
     # ---- barriers ----
 
+    @property
+    def barriers_count(self) -> int:
+        """How many wait for the others."""
+        return len(self._barriers)
+
     def check_room(self) -> None:
         """Does nothing while one more may wait for the others.
 
@@ -288,6 +322,18 @@ class Watchers:
         used = len(self._barriers)
         if used >= self._barriers_max:
             raise Overloaded("drain.waiting_max", used=used, most=self._barriers_max, retry_after_s=5.0)
+
+    async def followers(self, topics: Collection[str], index: int) -> list[Follower]:
+        """Those who follow what depends on these topics and has changed at the index or since."""
+        barrier = _Barrier(frozenset(topics), index)
+        await self._judge_all(barrier)
+        now_s = asyncio.get_running_loop().time()
+        return [Follower(_told(each, now_s), each not in barrier.lagging) for each in barrier.seen]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nobody who may follow something still can have been overlooked."""
+        return asyncio.get_running_loop().time() - self._refused_s > self._forget_refused_s
 
     async def wait_passed(self, topics: Collection[str], index: int, *, wait_s: float) -> Passage:
         """How far the watchers are of all that depends on these topics, once all have passed the index.
@@ -300,22 +346,27 @@ class Watchers:
         self._barriers.append(barrier)
         outcome = "abandoned"
         try:
-            await self._judge_all(barrier)
-            try:
-                async with asyncio.timeout(max(0.0, wait_s)):
-                    await barrier.wait()
-            except TimeoutError:
-                pass
-            outcome = "laggards" if barrier.lagging else "passed"
+            if self.elsewhere is not None:
+                passage = await self.elsewhere(topics, index, wait_s)
+            else:
+                passage = await self._wait_here(barrier, wait_s)
+            outcome = "laggards" if passage.laggards else "passed"
         finally:
             self._barriers.remove(barrier)
             if wait_s > 0:
                 self.outcomes[outcome] += 1
+        return passage
+
+    async def _wait_here(self, barrier: _Barrier, wait_s: float) -> Passage:
+        await self._judge_all(barrier)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, wait_s)):
+                await barrier.wait()
         now_s = asyncio.get_running_loop().time()
         return Passage(
             watchers=len(barrier.seen),
             laggards=tuple(_told(watcher, now_s) for watcher in barrier.lagging),
-            is_complete=now_s - self._refused_s > self._forget_refused_s,
+            is_complete=self.is_complete,
         )
 
     async def _judge_all(self, barrier: _Barrier) -> None:

@@ -7,10 +7,13 @@ import gzip
 import http
 from collections.abc import Callable
 
+from regista.protocols.http.lasting import Form
 from regista.protocols.http.messages import Response
 
 GZIP_BYTES_MIN = 1400
 """Below one packet there is nothing to win. Source: Consul 1.9 (behaviour)."""
+
+_HEAD_END = b"\r\n\r\n"
 
 _WITHOUT_BODY = (204, 304)
 """They have neither a body nor its length (RFC 9110, 8.6; RFC 9112, 6.3)."""
@@ -21,7 +24,7 @@ _COMMON_HEADERS = (("Vary", "Accept-Encoding"), ("Server", "Regista"))
 
 
 def all_headers(response: Response, *, accepts_gzip: bool, date: str) -> tuple[list[tuple[str, str]], bytes]:
-    """Every header of the response, and its body, compressed if wanted and worth it.
+    """Every header of the response, the date last, and its body, compressed if wanted and worth it.
 
     Args:
         date: the value of the `Date` header.
@@ -62,14 +65,43 @@ def encode_response(response: Response, *, accepts_gzip: bool, is_head: bool, da
     Raises:
         ValueError: it has a header that can't be sent.
     """
+    head, body = _head_and_body(response, accepts_gzip=accepts_gzip, date=date)
+    return head if is_head or response.status in _WITHOUT_BODY else head + body
+
+
+def response_form(response: Response, *, accepts_gzip: bool, is_head: bool, date: str) -> Form:
+    """The whole response as a form, made once of a response that has `forms`.
+
+    Args:
+        is_head: as above.
+        date: as above.
+
+    Raises:
+        ValueError: it has a header that can't be sent.
+    """
+    key = accepts_gzip + 2 * is_head
+    forms = response.forms
+    form = forms.get(key) if forms is not None else None
+    if form is None:
+        head, body = _head_and_body(response, accepts_gzip=accepts_gzip, date=date)
+        encoded = head if is_head or response.status in _WITHOUT_BODY else head + body
+        form = Form(encoded, date=date, date_at=len(head) - len(_HEAD_END) - len(date))
+        if forms is not None:
+            forms[key] = form
+    return form
+
+
+def _head_and_body(response: Response, *, accepts_gzip: bool, date: str) -> tuple[bytes, bytes]:
+    """The head, which ends with the date, and the body."""
     headers, body = all_headers(response, accepts_gzip=accepts_gzip, date=date)
     status_line = _STATUS_LINES.get(response.status) or f"HTTP/1.1 {response.status} "
-    head = "\r\n".join([status_line, *header_lines(headers), "\r\n"]).encode()
-    return head if is_head or response.status in _WITHOUT_BODY else head + body
+    return "\r\n".join([status_line, *header_lines(headers), "\r\n"]).encode(), body
 
 
 def accepts_gzip(header: str) -> bool:
     """Whether the client takes gzip (RFC 9110, 12.5.3); `gzip;q=0` is a refusal, whatever `*` says."""
+    if not header:
+        return False
     takes = {}
     for part in header.split(","):
         coding, _, parameters = part.partition(";")

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
+from regista.catalog import is_drain
 from regista.model import CRITICAL, Batch, Cause, Check, Tombstone, format_duration, format_time
 from regista.protocols.native.facts import CheckFacts, InstanceFacts
 
@@ -36,6 +39,8 @@ def told_instance(facts: InstanceFacts) -> Iterator[str]:
         yield f"It was changed last {_told_moment(facts.changed, facts.entry.modify_index)}."
     for check in facts.checks:
         yield _told_check(check)
+    if facts.suspicion:
+        yield facts.suspicion
     yield from _told_ends(facts)
 
 
@@ -43,9 +48,12 @@ def told_end(ended: Tombstone) -> str:
     """The sentence for an incarnation that has ended."""
     service = f" of service {ended.name}" if ended.name else ""
     reason = ended.reason or "ended"
+    cause = ended.cause
+    if cause is not None and cause.reason == reason:
+        cause = msgspec.structs.replace(cause, reason="")  # Once is enough.
     return (
         f'Incarnation {ended.incarnation or "(none)"} of instance "{ended.id}"{service} on node {ended.node} '
-        f"{reason}, at {format_time(ended.at_s)}, {told_cause(ended.cause)}."
+        f"{reason}, at {format_time(ended.at_s)}, {told_cause(cause)}."
     )
 
 
@@ -57,7 +65,9 @@ def ends(facts: InstanceFacts) -> Iterator[tuple[str, float | None, str]]:
         yield "lease", facts.lease_left_s, f"nobody renews it for {span}"
     for each in facts.checks:
         after_s = _reaps_after_s(each.entry.record)
-        if after_s:
+        if is_drain(each.entry.record):
+            yield "drain", each.reap_left_s, "its drain is not cancelled"
+        elif after_s:
             span = format_duration(after_s)
             yield "check", each.reap_left_s, f'check "{each.entry.record.id}" stays critical for {span}'
     yield "request", None, "somebody deregisters it"
@@ -77,7 +87,7 @@ def _told_ends(facts: InstanceFacts) -> Iterator[str]:
             yield f"It is removed in {format_duration(round(left_s, 1))} if {condition}."
         elif way in ("lease", "check"):
             yield f"It is removed once {condition}."
-    if not any(way in ("lease", "check") for way, _, _ in ends(facts)):
+    if not any(way in ("lease", "check", "drain") for way, _, _ in ends(facts)):
         yield "Nothing removes it but a deregistration: it has no TTL, and no check that ends it."
 
 
@@ -90,7 +100,10 @@ def _told_check(facts: CheckFacts) -> str:
         else ""
     )
     since = _told_moment(facts.changed, facts.entry.modify_index)
-    return f'Check "{check.id}"{whose} is {check.status}, last changed {since}{left}.'
+    if is_drain(check):
+        return f"It is draining, and so in no passing answer, as was asked for {since}."
+    hold = f" {facts.hold}" if facts.hold else ""
+    return f'Check "{check.id}"{whose} is {check.status}, last changed {since}{left}.{hold}'
 
 
 def _told_moment(batch: Batch | None, index: int) -> str:

@@ -8,7 +8,19 @@ from typing import Any
 import msgspec
 
 from regista.catalog import Judged
-from regista.model import Batch, Cause, Change, Delete, Record, Tombstone, format_time
+from regista.model import (
+    AlertChannel,
+    Batch,
+    Cause,
+    Change,
+    Delete,
+    Record,
+    Subscription,
+    Tombstone,
+    format_time,
+    shown_channel,
+    without_secrets,
+)
 from regista.protocols.http import Request, Response, encode_json
 
 Json = dict[str, Any]
@@ -56,9 +68,13 @@ def before_of(change: Change) -> Record | None:
 
 
 def record_object(record: Record | None) -> Json | None:
-    """A record with those of its fields that say something."""
+    """A record with those of its fields that say something, and no secrets."""
     if record is None:
         return None
+    if isinstance(record, Subscription):
+        record = without_secrets(record)
+    elif isinstance(record, AlertChannel):
+        record = shown_channel(record)
     found: Json = msgspec.to_builtins(record)
     return found
 

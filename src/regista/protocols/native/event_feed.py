@@ -1,8 +1,10 @@
 """The event stream: change events as server-sent events, encoded once for all who listen.
 
-A listener keeps nothing but how far it has come. It reads on from there: from the latest batches in memory, or,
-slower than the log, from the store. So a listener that does not read costs one piece of text, and one that falls
-behind what the store keeps is told to read anew what it needs, never left with a gap.
+A listener keeps nothing but how far it has come. Those who keep up share what comes, by their filter, see
+`event_channels`; those who come back, or read more slowly, read the log from where they are, see `event_stream`.
+So a listener that does not read costs one piece of text, and one that falls behind what the store keeps is told to
+read anew what it needs, never left with a gap. And as all are served in turns, within a share of the agent's time,
+nobody who writes or reads the registry waits for those who listen, see `pacing`.
 
 Source: WHATWG HTML, 9.2 (server-sent events).
 """
@@ -11,18 +13,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from regista.catalog import ChangeEvent, EventFilter, EventPlace, change_events, encode_event
-from regista.model import Batch, Compacted, Overloaded
-from regista.protocols.http import encode_json
+from regista.catalog import ChangeEvent, EventFilter, EventPlace, change_events, cloud_event, encode_event
+from regista.model import Batch, Overloaded
+from regista.protocols.native.event_channels import Channel, Channels
+from regista.protocols.native.event_stream import EventStream
+from regista.protocols.native.pacing import Pacer
 
 _ENCODED_BATCHES_MAX = 512
-"""Listeners that keep up read the same few batches within moments; more would only cost memory."""
-
-_PART_BYTES = 64 * 1024
-"""What is given to a connection at once, roughly: what a system's buffer takes."""
+"""Those who come back read the same few batches within moments; more would only cost memory."""
 
 REREAD = "regista.reread"
 """The type of the event that says: there is a gap behind this, read anew what you need to know."""
@@ -43,8 +44,14 @@ class Tail(Protocol):
         """
 
 
-Framed = tuple[tuple[ChangeEvent, bytes], ...]
-"""The events of a batch, each with its frame."""
+class _Framed:
+    """An event, with its frame once somebody wants it."""
+
+    __slots__ = ("event", "frame")
+
+    def __init__(self, event: ChangeEvent) -> None:
+        self.event = event
+        self.frame = b""
 
 
 class EventFeed:
@@ -54,13 +61,26 @@ class EventFeed:
         source: which registry it is, for the events.
         streams_max: how many may listen at once.
         heartbeat_s: how long a stream is silent at the most.
+        backlog_bytes_max: how much is kept for listeners that read slowly, before they must read the log.
+        clock: monotonic seconds.
+        wall_clock: seconds since the epoch.
 
     Attributes:
         encoded_count, sent_count: events that were encoded, and that were given to listeners.
         reread_count: how often a listener was told to read anew.
     """
 
-    def __init__(self, tail: Tail, *, source: str, streams_max: int, heartbeat_s: float) -> None:
+    def __init__(
+        self,
+        tail: Tail,
+        *,
+        source: str,
+        streams_max: int,
+        heartbeat_s: float,
+        backlog_bytes_max: int,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+    ) -> None:
         self.encoded_count = 0
         self.sent_count = 0
         self.reread_count = 0
@@ -68,8 +88,17 @@ class EventFeed:
         self._source = source
         self._streams_max = streams_max
         self._heartbeat_s = heartbeat_s
-        self._encoded: OrderedDict[int, Framed] = OrderedDict()
+        self._backlog_bytes_max = backlog_bytes_max
+        self._wall_clock = wall_clock
+        self._encoded: OrderedDict[int, tuple[_Framed, ...]] = OrderedDict()
         self._streams: set[EventStream] = set()
+        self._channels = Channels()
+        # Batches that the channels have not heard, and what they have come to.
+        self._fresh: list[Batch] = []
+        # Of all segments.
+        self._backlog_bytes = 0
+        self._pacer = Pacer(clock=clock, refill=self._refill)
+        self._beating: asyncio.TimerHandle | None = None
         self._is_open = True
 
     def __len__(self) -> int:
@@ -80,6 +109,12 @@ class EventFeed:
         """Of the last batch."""
         return self._tail.index
 
+    def push(self, batch: Batch) -> None:
+        """Takes the next batch; to be called for each, in order, after the tail has it."""
+        if self._channels:
+            self._fresh.append(batch)
+            self._pacer.start()
+
     def listen(self, wanted: EventFilter, place: EventPlace | None) -> EventStream:
         """The events after a place, or from now on.
 
@@ -88,8 +123,10 @@ class EventFeed:
         """
         if len(self._streams) >= self._streams_max:
             raise Overloaded("streams.listeners_max", used=len(self._streams), most=self._streams_max)
-        stream = EventStream(self, wanted, place, heartbeat_s=self._heartbeat_s, on_close=self._streams.discard)
+        stream = EventStream(self, wanted, place)
         self._streams.add(stream)
+        if self._beating is None:
+            self._beat()
         if not self._is_open:
             stream.end()
         return stream
@@ -100,124 +137,111 @@ class EventFeed:
         for stream in tuple(self._streams):
             stream.end()
 
+    # ---- for streams ----
+
     async def after(self, index: int) -> Sequence[Batch]:
         """See `Tail`."""
         return await self._tail.after(index)
 
-    def framed(self, batch: Batch) -> Framed:
-        """The events of a batch with their frames, made once."""
+    def wanted(self, batch: Batch, wanted: EventFilter, place: EventPlace) -> list[tuple[ChangeEvent, bytes]]:
+        """The events of a batch that a listener wants and has not heard, with their frames."""
+        return [
+            (framed.event, self._frame(framed))
+            for framed in self._framed(batch)
+            if wanted.admits(framed.event) and not place.is_past(framed.event)
+        ]
+
+    def reread(self, missed: EventPlace, kept_after: int | None) -> bytes:
+        """See `event_stream.Feed`."""
+        self.reread_count += 1
+        index = self.index
+        # The rest of a transaction whose beginning was heard is in the gap too.
+        data = {"after": missed.read_from, "index": index, "kept_after": kept_after}
+        event = cloud_event(f"{index}", REREAD, data, at_s=self._wall_clock(), source=self._source)
+        return b"event: %b\nid: %d\ndata: %b\n\n" % (REREAD.encode(), index, event)
+
+    def join(self, stream: EventStream) -> Channel:
+        """See `event_stream.Feed`."""
+        self._distribute()
+        channel = self._channels.of(stream.wanted)
+        # What is pending is older than its place.
+        self._backlog_bytes += channel.cut()
+        stream.next_number = channel.next_number
+        channel.listeners.add(stream)
+        return channel
+
+    def queue(self, stream: EventStream) -> None:
+        """See `event_stream.Feed`."""
+        self._pacer.join(stream)
+
+    def leave(self, stream: EventStream) -> None:
+        """Has it no longer among those who share a channel; or at all, if it has ended."""
+        self._pacer.leave(stream)
+        if not stream.is_open:
+            self._streams.discard(stream)
+        channel = self._channels.get(stream.wanted)
+        if channel is not None and stream in channel.listeners:
+            channel.listeners.remove(stream)
+            if not channel.listeners:
+                self._backlog_bytes -= channel.drop_read()
+                self._channels.forget(channel)
+                if not self._channels:
+                    self._fresh.clear()
+
+    # ---- distributing ----
+
+    def _refill(self) -> None:
+        """Has everybody join the queue for whom there is something new."""
+        self._distribute()
+        if self._backlog_bytes > self._backlog_bytes_max:
+            # Those who wait have read it all.
+            for channel in self._channels:
+                channel.drop_all()
+            self._backlog_bytes = 0
+        for channel in self._channels:
+            if channel.is_news:
+                channel.is_news = False
+                self._backlog_bytes += channel.cut() - channel.drop_read()
+                for stream in channel.waiting:
+                    self._pacer.join(stream)
+
+    def _distribute(self) -> None:
+        """Gives the channels what is new."""
+        fresh, self._fresh = self._fresh, []
+        for batch in fresh:
+            for framed in self._framed(batch):
+                for channel in self._channels.interested(framed.event):
+                    channel.add(framed.event, self._frame(framed))
+
+    def _framed(self, batch: Batch) -> tuple[_Framed, ...]:
         found = self._encoded.get(batch.index)
         if found is None:
-            found = tuple((event, _frame(event, self._source)) for event in change_events(batch))
-            self.encoded_count += len(found)
-            self._encoded[batch.index] = found
+            found = self._encoded[batch.index] = tuple(_Framed(event) for event in change_events(batch))
             if len(self._encoded) > _ENCODED_BATCHES_MAX:
                 self._encoded.popitem(last=False)
         return found
 
+    def _frame(self, framed: _Framed) -> bytes:
+        if not framed.frame:
+            event = framed.event
+            framed.frame = b"event: %b\nid: %b\ndata: %b\n\n" % (
+                event.type.encode(),
+                event.id.encode(),
+                encode_event(event, source=self._source),
+            )
+            self.encoded_count += 1
+        return framed.frame
 
-class EventStream:
-    """The frames for one listener: an iterator that is to be closed, iterated or not."""
+    # ---- heartbeats ----
 
-    def __init__(
-        self,
-        feed: EventFeed,
-        wanted: EventFilter,
-        place: EventPlace | None,
-        *,
-        heartbeat_s: float,
-        on_close: Callable[[EventStream], None],
-    ) -> None:
-        self._feed = feed
-        self._wanted = wanted
-        self._place = place or EventPlace(feed.index)
-        self._heartbeat_s = heartbeat_s
-        self._on_close = on_close
-        self._parts: list[bytes] = [b"retry: 1000\n" + _bookmark(self._place)]
-        self._reading: asyncio.Task[Sequence[Batch]] | None = None
-        self._is_open = True
-
-    def __aiter__(self) -> EventStream:
-        return self
-
-    async def __anext__(self) -> bytes:
-        """The next frames, or a heartbeat; ends when the agent does."""
-        while not self._parts:
-            if not self._is_open:
-                raise StopAsyncIteration
-            self._parts = list(_joined(await self._read()))
-        return self._parts.pop(0)
-
-    def end(self) -> None:
-        """Ends the stream after what was read."""
-        self._is_open = False
-        if self._reading is not None:
-            self._reading.cancel()
-
-    async def aclose(self) -> None:
-        """Ends the stream."""
-        self.end()
-        self._on_close(self)
-
-    async def _read(self) -> list[bytes]:
-        if self._place.index > self._feed.index:
-            return [self._reread()]
-        self._reading = asyncio.ensure_future(self._feed.after(self._place.read_from))
-        try:
-            async with asyncio.timeout(self._heartbeat_s):
-                batches = await self._reading
-        except TimeoutError:
-            return [_bookmark(self._place)]
-        except Compacted:
-            return [self._reread()]
-        except asyncio.CancelledError:
-            if self._is_open:
-                raise
-            return []
-        finally:
-            self._reading = None
-        frames = [
-            frame
-            for batch in batches
-            for event, frame in self._feed.framed(batch)
-            if self._wanted.admits(event) and not self._place.is_past(event)
-        ]
-        self._place = EventPlace(batches[-1].index)
-        self._feed.sent_count += len(frames)
-        return frames
-
-    def _reread(self) -> bytes:
-        """Says that there is a gap, and goes on from now."""
-        self._feed.reread_count += 1
-        missed = self._place
-        self._place = EventPlace(self._feed.index)
-        data = {"after": missed.index, "index": self._place.index}
-        return b"event: %b\nid: %d\ndata: %b\n\n" % (REREAD.encode(), self._place.index, encode_json(data))
-
-
-def _frame(event: ChangeEvent, source: str) -> bytes:
-    return b"event: %b\nid: %b\ndata: %b\n\n" % (
-        event.type.encode(),
-        event.id.encode(),
-        encode_event(event, source=source),
-    )
-
-
-def _bookmark(place: EventPlace) -> bytes:
-    """A heartbeat: no event, but the place from which a listener who comes back goes on."""
-    place_text = f"{place.index}" if place.position is None else f"{place.index}.{place.position}"
-    return b"id: %b\n: still here\n\n" % place_text.encode()
-
-
-def _joined(frames: Iterable[bytes]) -> Iterable[bytes]:
-    """The frames together, in parts that a connection takes at once."""
-    part: list[bytes] = []
-    size = 0
-    for frame in frames:
-        part.append(frame)
-        size += len(frame)
-        if size >= _PART_BYTES:
-            yield b"".join(part)
-            part, size = [], 0
-    if part:
-        yield b"".join(part)
+    def _beat(self) -> None:
+        """Has those say that they are alive who were silent; for as long as there are listeners."""
+        self._beating = None
+        if not self._streams:
+            return
+        loop = asyncio.get_running_loop()
+        every_s = self._heartbeat_s / 4
+        self._distribute()
+        for stream in self._streams:
+            stream.beat(self.index, before_s=loop.time() - 3 * every_s)
+        self._beating = loop.call_later(every_s, self._beat)

@@ -9,7 +9,7 @@ from regista.model import BadInput, NotFound
 from regista.protocols.http import Parameter, Request, Response, Route
 from regista.protocols.native.context import Context
 from regista.protocols.native.encode import json_response
-from regista.protocols.native.history import PRETTY
+from regista.protocols.native.parameters import PRETTY
 
 _PLACE = re.compile(r"([0-9]{1,19})(?:\.([0-9]{1,9}))?")
 
@@ -45,6 +45,7 @@ class Events:
                     ),
                 ),
                 access="event:read",
+                load="watch",
             ),
             Route(
                 "GET",
@@ -52,6 +53,7 @@ class Events:
                 self.types,
                 "The types of events",
                 parameters=(PRETTY,),
+                load="dashboard",
             ),
             Route(
                 "GET",
@@ -60,6 +62,7 @@ class Events:
                 "The JSON schema of the data of a type of event",
                 argument="type",
                 parameters=(PRETTY,),
+                load="dashboard",
             ),
         )
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator
 
-from regista.catalog import Catalog, explain_lookup
+from regista.catalog import Catalog, DegradedFinding, explain_lookup
 from regista.model import (
     BadInput,
     Batch,
@@ -28,7 +29,7 @@ from regista.protocols.native.encode import (
     tombstone_object,
 )
 from regista.protocols.native.facts import CheckFacts, InstanceFacts
-from regista.protocols.native.history import PRETTY
+from regista.protocols.native.parameters import PRETTY
 
 _ENDED_MAX = 20
 """Of how many ended incarnations is told; the newest."""
@@ -56,6 +57,7 @@ class Explain:
                 argument="service",
                 parameters=(*self._context.question_parameters, AT, PRETTY),
                 access="service:read",
+                load="list",
             ),
             Route(
                 "GET",
@@ -68,6 +70,7 @@ class Explain:
                     PRETTY,
                 ),
                 access="service:read",
+                load="list",
             ),
         )
 
@@ -77,17 +80,21 @@ class Explain:
         question = context.read_question(request)
         at = request.parameters.first("at")
         catalog = await context.past.at(at) if at else context.catalog
+        available = question.available(catalog)
+        included = {each.service.record.key for each in available.instances}
         instances = []
         for judged in explain_lookup(catalog, question.lookup):
             extra: tuple[Json, ...] = ()
-            is_kept = True
             if question.filter_text:
                 is_kept = question.keeps(catalog, judged.instance)
                 because = "it meets the expression" if is_kept else "it does not meet the expression"
                 extra = (
                     {"parameter": "filter", "wanted": question.filter_text, "holds": is_kept, "because": because},
                 )
-            instances.append(judged_object(judged, extra, is_included=judged.is_wanted and is_kept))
+            is_included = judged.instance.service.record.key in included
+            if is_included and not judged.is_wanted:
+                extra += tuple(_degraded_object(each) for each in available.findings)
+            instances.append(judged_object(judged, extra, is_included=is_included))
         name = question.lookup.name.lower()
         ended = _ended(catalog, lambda tombstone: tombstone.name.lower() == name)
         return json_response(
@@ -95,6 +102,7 @@ class Explain:
             {
                 "service": question.lookup.name,
                 "index": catalog.index,
+                "degraded": [str(each) for each in available.findings],
                 "instances": instances,
                 "gone": [tombstone_object(each) for each in ended],
             },
@@ -150,8 +158,15 @@ class Explain:
         # Taken in one go, before anything is waited for.
         key = entry.record.key
         lease_left_s = deadlines.lease_left_s(key)
+        suspicion = self._context.catalog.marks.of("suspect").get(key, "")
         checks = [
-            (each, deadlines.heartbeat_left_s(each.record.key), deadlines.reap_left_s(each.record.key))
+            CheckFacts(
+                each,
+                None,
+                deadlines.heartbeat_left_s(each.record.key),
+                deadlines.reap_left_s(each.record.key),
+                deadlines.told_hold(each.record.key),
+            )
             for each in self._context.catalog.check_entries(entry.record)
         ]
         return InstanceFacts(
@@ -159,9 +174,10 @@ class Explain:
             created=await self._batch(entry.create_index),
             changed=await self._batch(entry.modify_index),
             checks=tuple(
-                [CheckFacts(each, await self._batch(each.modify_index), *left) for each, *left in checks]
+                [dataclasses.replace(each, changed=await self._batch(each.entry.modify_index)) for each in checks]
             ),
             lease_left_s=lease_left_s,
+            suspicion=suspicion,
         )
 
     async def _batch(self, index: int) -> Batch | None:
@@ -179,6 +195,7 @@ class Explain:
             "registered": _moment(facts.created, entry.create_index),
             "changed": _moment(facts.changed, entry.modify_index),
             "checks": [self._check_object(each) for each in facts.checks],
+            "suspect": facts.suspicion or None,
             "removed_if": []
             if entry.record.manager == "server"
             else [
@@ -197,10 +214,23 @@ class Explain:
             "changed": _moment(facts.changed, facts.entry.modify_index),
             "critical_at": self._time_in(facts.heartbeat_left_s),
             "reap_at": self._time_in(facts.reap_left_s),
+            "hold": facts.hold or None,
         }
 
     def _time_in(self, left_s: float | None) -> str | None:
         return None if left_s is None else format_time(self._context.wall_clock() + left_s)
+
+
+def _degraded_object(finding: DegradedFinding) -> Json:
+    """Why an instance is in the answer that is not as was asked for."""
+    if finding.fallback:
+        because = "nothing else was found, and this would do"
+        return {"parameter": "fallback", "wanted": finding.fallback, "holds": True, "because": because}
+    because = (
+        f"only {finding.usable} of {finding.of} are passing, which is below the panic threshold of "
+        f"{finding.threshold:g}%, so all are given out"
+    )
+    return {"parameter": "panic", "wanted": f"{finding.threshold:g}%", "holds": True, "because": because}
 
 
 def _moment(batch: Batch | None, index: int) -> Json:

@@ -9,6 +9,7 @@ from regista.model import KINDS, BadInput, Batch, Change, Check, Record, Service
 from regista.protocols.http import Parameter, Request, Response, Route
 from regista.protocols.native.context import Context
 from regista.protocols.native.encode import Json, before_of, change_object, json_response
+from regista.protocols.native.parameters import PRETTY, read_limit
 
 _BATCHES_AT_ONCE = 256
 """What the store reads in one go, in a few milliseconds; commits wait no longer than that."""
@@ -17,8 +18,6 @@ _PAGE_CHANGES = 100
 """Changes on a page where the caller names no limit."""
 
 _CURSOR = re.compile(r"([0-9]{1,19})\.([0-9]{1,9})")
-
-PRETTY = Parameter("pretty", "Indents the answer.", "boolean")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -94,6 +93,7 @@ class History:
                     PRETTY,
                 ),
                 access="operator:read",
+                load="list",
             ),
         )
 
@@ -101,7 +101,7 @@ class History:
         """GET regista/history: a page of changes, oldest first."""
         parameters = request.parameters
         wanted = _wanted(request)
-        page = await self._start(parameters.first("from"), self._limit(parameters.first("limit")))
+        page = await self._start(parameters.first("from"), self._limit(request))
         to_text = parameters.first("to")
         context = self._context
         to_index = await context.past.index(to_text, field="to") if to_text else context.catalog.index
@@ -144,13 +144,9 @@ class History:
                 return True
         return page.after_index >= to_index
 
-    def _limit(self, text: str) -> int:
+    def _limit(self, request: Request) -> int:
         most = self._context.settings.page_changes_max
-        if not text:
-            return min(_PAGE_CHANGES, most)
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= most):
-            raise BadInput(f"Invalid limit: it is a whole number from 1 to {most}", field="limit")
-        return int(text)
+        return read_limit(request, default=min(_PAGE_CHANGES, most), least=1, most=most)
 
 
 def _wanted(request: Request) -> _Wanted:

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from regista.protocols.http import Request, Response, Route
 from regista.protocols.native.context import Context
 from regista.protocols.native.encode import json_response
-from regista.protocols.native.history import PRETTY
 from regista.protocols.native.openapi import describe_routes, group_of, path_of
+from regista.protocols.native.parameters import PRETTY
 
 _PAGE = """<!doctype html>
 <html lang="en">
@@ -57,8 +57,9 @@ class Pages:
                 self.openapi,
                 "The description of every path, as OpenAPI 3.1",
                 parameters=(PRETTY,),
+                load="dashboard",
             ),
-            Route("GET", "/docs", self.docs, "The description of every path, as a page"),
+            Route("GET", "/docs", self.docs, "The description of every path, as a page", load="dashboard"),
         )
 
     def openapi(self, request: Request) -> Response:

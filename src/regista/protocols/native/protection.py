@@ -9,7 +9,7 @@ from regista.model import BadInput, format_time
 from regista.protocols.http import Parameter, Request, Response, Route
 from regista.protocols.native.context import Context
 from regista.protocols.native.encode import Json, json_response
-from regista.protocols.native.history import PRETTY
+from regista.protocols.native.parameters import PRETTY, read_limit
 
 _SUSPECTS = 100
 """Kept instances in one answer where the caller names no limit."""
@@ -36,6 +36,7 @@ class ProtectionSwitch:
                 "Which mass losses are not believed, since when and until when, and which instances are kept",
                 parameters=(_LIMIT, PRETTY),
                 access="operator:read",
+                load="control",
             ),
             Route(
                 "PUT",
@@ -44,13 +45,14 @@ class ProtectionSwitch:
                 "Switches mass-expiry protection on or off until the agent ends",
                 parameters=(Parameter("enabled", "Required: `true` or `false`."), _LIMIT, PRETTY),
                 access="operator:write",
+                load="control",
             ),
         )
 
     def show(self, request: Request) -> Response:
         """GET regista/health/protection."""
         context = self._context
-        limit = _read_limit(request)
+        limit = read_limit(request, default=_SUSPECTS, least=0, most=_SUSPECTS_MAX)
         suspects = context.catalog.marks.of("suspect")
         return json_response(
             request,
@@ -71,7 +73,7 @@ class ProtectionSwitch:
         wanted = request.parameters.first("enabled")
         if wanted not in ("true", "false"):
             raise BadInput("Invalid enabled: say enabled=true or enabled=false", field="enabled")
-        _read_limit(request)
+        read_limit(request, default=_SUSPECTS, least=0, most=_SUSPECTS_MAX)
         self._context.guard.enable_protection(is_enabled=wanted == "true")
         return self.show(request)
 
@@ -105,10 +107,3 @@ def protection_object(protection: Protection) -> Json:
             f"`{protection.command}` ends that."
         ),
     }
-
-
-def _read_limit(request: Request) -> int:
-    text = request.parameters.first("limit", str(_SUSPECTS))
-    if not (text.isascii() and text.isdigit() and len(text) < 10 and int(text) <= _SUSPECTS_MAX):
-        raise BadInput(f"Invalid limit: it is a whole number from 0 to {_SUSPECTS_MAX}", field="limit")
-    return int(text)

@@ -29,7 +29,7 @@ from regista.model import BadInput, Forbidden, TooLarge, format_duration, format
 from regista.protocols.http import Parameter, Request, Response, Route
 from regista.protocols.native.context import Context
 from regista.protocols.native.encode import Json, json_response
-from regista.protocols.native.history import PRETTY
+from regista.protocols.native.parameters import PRETTY, read_limit
 
 _HOSTS_MAX = 1000
 """Instances in one answer where the caller names no limit; as many as a screen can bear."""
@@ -91,6 +91,7 @@ class Reports:
                     PRETTY,
                 ),
                 access="operator:read",
+                load="dashboard",
             ),
         )
 
@@ -104,16 +105,14 @@ class Reports:
 
     def passive(self, request: Request) -> Response:
         """GET regista/health/passive: each service that is reported, with its parameters and instances."""
-        text = request.parameters.first("limit", str(_HOSTS_MAX))
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= _HOSTS_LIMIT_MAX):
-            raise BadInput(f"Invalid limit: it is a whole number from 1 to {_HOSTS_LIMIT_MAX}", field="limit")
+        hosts_max = read_limit(request, default=_HOSTS_MAX, least=1, most=_HOSTS_LIMIT_MAX)
         states = self._context.passive.states(request.parameters.first("service"))
         hosts_count = sum(len(state.hosts) for state in states)
         return json_response(
             request,
             {
-                "services": list(_services(states, hosts_max=int(text))),
-                "instances_left_out": max(0, hosts_count - int(text)),
+                "services": list(_services(states, hosts_max=hosts_max)),
+                "instances_left_out": max(0, hosts_count - hosts_max),
             },
         )
 
@@ -133,6 +132,8 @@ async def read_reports(request: Request, settings: PassiveSettings) -> list[Outc
             f"the body is larger than {bytes_max} bytes, packed or not; send fewer reports at once, or raise "
             "passive.report_bytes_max in the agent's configuration",
             limit_bytes=bytes_max,
+            limit="passive.report_bytes_max",
+            used=error.used,
         ) from error
     return decode_reports(body, reports_max=settings.reports_max)
 

@@ -1,4 +1,4 @@
-"""What can be set of looking back."""
+"""What can be set of looking back, and of listening."""
 
 from __future__ import annotations
 
@@ -44,4 +44,69 @@ class HistorySettings:
         "Fewer make shorter answers when little is found.",
         at_least=100,
         at_most=10_000_000,
+    )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """Limits of the streams of events and of instances. How far back the first reaches is set in block `store`."""
+
+    listeners_max: int = setting(
+        4096,
+        "How many may listen to the event stream at once; one more gets 429. Each holds a connection and some "
+        "kilobytes.",
+        at_least=0,
+        at_most=1_000_000,
+    )
+    heartbeat_s: float = setting(
+        15.0,
+        "How long a stream is silent at the most: then a comment says that it is alive, and how far it has come. "
+        "Shorter notices dead connections sooner; longer sends less.",
+        unit="s",
+        at_least=0.05,
+        at_most=3600,
+    )
+    backlog_bytes_max: int = setting(
+        16 * 1024 * 1024,
+        "How much is kept in memory for listeners that keep up less than others; past it, they read from the log "
+        "what they missed. More spares work after bursts; less saves memory.",
+        unit="bytes",
+        at_least=65536,
+        at_most=16 * 1024 * 1024 * 1024,
+    )
+    batches_max: int = setting(
+        1024,
+        "How many of the latest transactions are remembered for listeners; those who are slower read from the "
+        "store. More spares the store's time; fewer saves memory.",
+        at_least=1,
+        at_most=1_000_000,
+    )
+    readers_max: int = setting(
+        4096,
+        "How many may follow instances (`/v1/regista/stream`) at once; one more gets 429. Each holds a connection "
+        "and some kilobytes.",
+        at_least=0,
+        at_most=1_000_000,
+    )
+    questions_max: int = setting(
+        1024,
+        "How many different questions (service, tags, health) the followers of instances may have at once; one "
+        "more gets 429. Each takes some 250 bytes for every instance that it finds.",
+        at_least=1,
+        at_most=1_000_000,
+    )
+    window_s: float = setting(
+        0.1,
+        "How long changes of instances are gathered before followers hear of them; of several changes of one "
+        "instance they hear the last. Longer sends less while much changes; shorter tells sooner.",
+        unit="s",
+        at_least=0,
+        at_most=60,
+    )
+    changes_max: int = setting(
+        4096,
+        "Of how many instances of a question the last change is remembered; a follower further behind gets the "
+        "full list. More spares full lists; each takes about as much as the instance has bytes.",
+        at_least=1,
+        at_most=1_000_000,
     )

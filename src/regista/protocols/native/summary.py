@@ -28,6 +28,7 @@ from regista.model import BadInput
 from regista.protocols.http import Parameter, Request, Response, Route, encode_json
 from regista.protocols.native.context import Context
 from regista.protocols.native.encode import Json
+from regista.protocols.native.parameters import read_limit
 from regista.protocols.native.protection import protection_object
 
 _LISTED = 100
@@ -82,6 +83,7 @@ class Summary:
                     Parameter("limit", f"How many are listed at the most; {_LISTED}.", "integer"),
                 ),
                 access="service:read",
+                load="dashboard",
             ),
         )
 
@@ -137,6 +139,7 @@ class Summary:
                 "stalls": context.hearing.stalls,
                 "stalled_s": round(context.hearing.stalled_s, 1),
                 "abstains": context.deadlines.abstention or None,
+                "protection_enabled": context.guard.is_protection_enabled,
             },
             "protections": [protection_object(each) for each in context.guard.protections()],
         }
@@ -206,7 +209,5 @@ def _read_page(request: Request) -> _Page:
     state = parameters.first("status")
     if state and state not in STATES:
         raise BadInput(f"Invalid status: it is one of {', '.join(STATES)}", field="status")
-    limit = parameters.first("limit", str(_LISTED))
-    if not (limit.isascii() and limit.isdigit() and len(limit) < 10 and 1 <= int(limit) <= _LISTED_MAX):
-        raise BadInput(f"Invalid limit: it is a whole number from 1 to {_LISTED_MAX}", field="limit")
-    return _Page(by, parameters.first(by).lower(), state, parameters.first("after").lower(), int(limit))
+    limit = read_limit(request, default=_LISTED, least=1, most=_LISTED_MAX)
+    return _Page(by, parameters.first(by).lower(), state, parameters.first("after").lower(), limit)

@@ -8,7 +8,7 @@ from regista.model import BadInput
 from regista.protocols.http import ClientTraffic, Parameter, Request, Response, Route
 from regista.protocols.native.context import Context
 from regista.protocols.native.encode import json_response
-from regista.protocols.native.history import PRETTY
+from regista.protocols.native.parameters import PRETTY, read_limit
 
 _ORDERS: dict[str, Callable[[ClientTraffic], int]] = {
     "requests": lambda client: client.requests,
@@ -41,6 +41,7 @@ class Top:
                     PRETTY,
                 ),
                 access="operator:read",
+                load="dashboard",
             ),
         )
 
@@ -49,10 +50,8 @@ class Top:
         by = request.parameters.first("by", "requests")
         if by not in _ORDERS:
             raise BadInput(f"Invalid by: it is one of {', '.join(_ORDERS)}", field="by")
-        text = request.parameters.first("limit", str(_COUNT))
-        if not (text.isascii() and text.isdigit() and len(text) < 10 and 1 <= int(text) <= _COUNT_MAX):
-            raise BadInput(f"Invalid limit: it is a whole number from 1 to {_COUNT_MAX}", field="limit")
-        clients, unlisted_requests_max = self._context.busiest(_ORDERS[by], int(text))
+        count_max = read_limit(request, default=_COUNT, least=1, most=_COUNT_MAX)
+        clients, unlisted_requests_max = self._context.busiest(_ORDERS[by], count_max)
         return json_response(
             request,
             {

@@ -1,0 +1,44 @@
+"""Where clients listen to what changes, over this agent's log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from regista.agent.config import AgentConfig
+from regista.catalog import Catalog
+from regista.protocols.native import EventFeed
+from regista.store import LogTail, Store
+
+
+def make_tail(catalog: Catalog, store: Store, config: AgentConfig) -> LogTail:
+    """The log as it grows, for all who follow it."""
+    tail = LogTail(store, index=catalog.index, batches_max=config.streams.batches_max)
+    catalog.subscribe(tail.push)
+    return tail
+
+
+def make_feed(
+    catalog: Catalog,
+    tail: LogTail,
+    config: AgentConfig,
+    *,
+    clock: Callable[[], float],
+    wall_clock: Callable[[], float],
+) -> EventFeed:
+    """The feed of a replica's changes, within the limits of the configuration.
+
+    Args:
+        tail: is given each batch before the feed is.
+    """
+    settings = config.streams
+    feed = EventFeed(
+        tail,
+        source=f"/regista/{config.datacenter}",
+        streams_max=settings.listeners_max,
+        heartbeat_s=settings.heartbeat_s,
+        backlog_bytes_max=settings.backlog_bytes_max,
+        clock=clock,
+        wall_clock=wall_clock,
+    )
+    catalog.subscribe(feed.push)
+    return feed
