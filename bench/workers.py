@@ -1,4 +1,4 @@
-"""Read workers: what an answer costs with one and with two, and how soon a write through one is seen through the other.
+"""Read workers: what an answer costs with one and with two, and how soon one shows what was written at another.
 
 Costs are seconds of processor time of all processes of the agent, from /proc, for the processes share their cores
 with whatever else runs. Rounds with one and with two workers take turns.

@@ -9,6 +9,9 @@ from tests.contract.replay import Answer, Bindings, Replay, compare
 
 HERE = Path(__file__).parent
 SCENARIOS = sorted((HERE / "recorded").glob("*.json"))
+SOME = [path for path in SCENARIOS if not path.stem.startswith("dns")][::3]
+"""Every third scenario, for a start of three processes takes a second or two."""
+
 DEPARTURES = json.loads((HERE / "departures.json").read_text())
 
 CACHES = {
@@ -32,6 +35,21 @@ def test_the_agent_answers_as_consul_did(path, cache, tmp_path):
             problems.append(f"{outcome.step} {outcome.what}: no longer departs; take it out of departures.json")
         if not is_meant:
             problems += [f"{outcome.step} {outcome.what}: {text}" for text in outcome.hard]
+    assert not problems, "\n".join(problems)
+
+
+@pytest.mark.parametrize("path", SOME, ids=lambda path: path.stem)
+def test_an_agent_with_workers_answers_as_consul_did(path, tmp_path):
+    """The same holds of an agent whose connections go to three processes, as the system wills."""
+    scenario = json.loads(path.read_text())
+    with running_agent(tmp_path, config={"workers": 2} | scenario["config"]) as agent:
+        outcomes = Replay(agent.http, agent.dns).run(scenario)
+    problems = [
+        f"{outcome.step} {outcome.what}: {text}"
+        for outcome in outcomes
+        if f"{path.stem}/{outcome.step}" not in DEPARTURES
+        for text in outcome.hard
+    ]
     assert not problems, "\n".join(problems)
 
 

@@ -115,7 +115,10 @@ FIELD_CASES = {
     "an unknown field of two lines": ({"a\r\nSet-Cookie: b": 1}, "unknown field"),
     "an unknown field of 100 KB": ({"k" * 100_000: 1}, "unknown field"),
     "a check of an unknown kind": ({"Check": {"Ping": "h", "Interval": "1s"}}, 'unknown field "Ping"'),
-    "a UDP target without port": ({"Check": {"UDP": "h", "Interval": "1s"}}, "UDP must be host:port (see Check.UDP)"),
+    "a UDP target without port": (
+        {"Check": {"UDP": "h", "Interval": "1s"}},
+        "UDP must be host:port (see Check.UDP)",
+    ),
     "a URL as a gRPC target": (
         {"Check": {"GRPC": "http://h:1", "Interval": "1s"}},
         "GRPC must be host:port or host:port/service (see Check.GRPC)",

@@ -14,7 +14,9 @@ from tests.agents import running_agent
 
 CHROMIUM = shutil.which("chromium")
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium; on Debian: apt-get install chromium")
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="there is no chromium; on Debian: apt-get install chromium"
+)
 
 PAGE = """<!doctype html>
 <title>events</title>

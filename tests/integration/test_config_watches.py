@@ -54,7 +54,9 @@ def received():
 
 def test_programs_are_run_at_each_change(tmp_path):
     """Every type tells its program what is there and what comes, as the API's reads would say it."""
-    files = {name: tmp_path / name for name in ("key", "keyprefix", "services", "nodes", "service", "checks", "event")}
+    files = {
+        name: tmp_path / name for name in ("key", "keyprefix", "services", "nodes", "service", "checks", "event")
+    }
     kinds = {
         "key": {"key": "web/limit"},
         "keyprefix": {"prefix": "web/"},

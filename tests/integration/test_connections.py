@@ -493,7 +493,7 @@ def test_what_nobody_handles_does_not_bar_the_short_way(server, status):
 
 
 def test_a_head_of_the_plain_form_never_goes_the_long_way(server):
-    """aiohttp sees no request whose head is plain, not even the first time."""
+    """No request whose head is plain is shown to aiohttp, not even the first."""
     with wire(server) as client:
         for number in range(3):
             client.ask(echo(number))

@@ -20,7 +20,13 @@ import pytest
 from tests.agents import running_agent
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("README.md", "docs/tutorial.md", "docs/guides/drop-in-consul.md", "docs/guides/events.md", "docs/guides/alerts.md")
+PAGES = (
+    "README.md",
+    "docs/tutorial.md",
+    "docs/guides/drop-in-consul.md",
+    "docs/guides/events.md",
+    "docs/guides/alerts.md",
+)
 RETRY_S_MAX = 15.0
 
 _BLOCK = re.compile(r"^```(?P<info>[^\n`]*)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -16,7 +16,8 @@ from regista.protocols.consul.decode_check import CHECK_FIELDS
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 PAGES = sorted(
-    [*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("examples/**/*.md")], key=lambda page: page.as_posix()
+    [*ROOT.glob("docs/**/*.md"), *ROOT.glob("*.md"), *ROOT.glob("examples/**/*.md")],
+    key=lambda page: page.as_posix(),
 )
 
 _FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)

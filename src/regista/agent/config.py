@@ -70,7 +70,7 @@ class AgentConfig:
         http_port, dns_port: 0 for a free one, -1 for off.
         workers: how many processes there are besides.
         dns_soa: refresh, retry, expire and minimum, in seconds.
-        services, checks, watches: as they stand in the files, objects in the spelling of Consul's files, unchecked.
+        services, checks, watches: as they stand in the files, objects in the spelling of Consul's, unchecked.
         warnings: sentences for the log on what the files say without effect.
         files: those that were read, in order.
     """

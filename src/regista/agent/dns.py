@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast, get_args
+from typing import Any, Protocol, cast, get_args
 
 from regista.agent.config import AgentConfig
 from regista.agent.log import Log
@@ -14,6 +14,7 @@ from regista.model import ConfigError, parse_duration_s
 from regista.protocols.consul import Metric
 from regista.protocols.dns import (
     Answerer,
+    DnsCounters,
     DnsServer,
     Explainer,
     Names,
@@ -123,7 +124,22 @@ def listening(dns: DnsServer, config: AgentConfig) -> Mapping[str, Any]:
     }
 
 
-def read_dns_metrics(dns: DnsServer) -> Iterable[Metric]:
+class Counting(Protocol):
+    """What is counted of DNS."""
+
+    @property
+    def connection_count(self) -> int:
+        """How many connections over TCP are open."""
+
+    @property
+    def ready_count(self) -> int:
+        """How many answers are kept ready."""
+
+    def counters(self) -> DnsCounters:
+        """What has happened, as of now."""
+
+
+def read_dns_metrics(dns: Counting) -> Iterable[Metric]:
     """What the server has counted."""
     found = dns.counters()
     answers = tuple(

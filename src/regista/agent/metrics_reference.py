@@ -5,6 +5,8 @@ Run `python -m regista.agent.metrics_reference` at the root of the repository af
 
 from __future__ import annotations
 
+import collections
+import functools
 import logging
 import math
 import random
@@ -16,6 +18,7 @@ from typing import cast
 import aiohttp
 
 from regista.agent.alert_metrics import AlertMetrics
+from regista.agent.dns import read_dns_metrics
 from regista.agent.everywhere import Everywhere
 from regista.agent.limit_metrics import FollowingMetrics, LimitMetrics
 from regista.agent.limits import LIMITS
@@ -32,6 +35,7 @@ from regista.health import HealthSettings, Scheduler, Writer
 from regista.model import Subscription
 from regista.notify import ChannelState, CourierState, Watches, WebhookState
 from regista.protocols.consul import Metric, PresentStanding
+from regista.protocols.dns import COUNTED_RCODES, COUNTED_TYPES, DnsCounters
 from regista.protocols.http import CALM, Answers, Watchers
 from regista.protocols.native import Answering, EventFeed, InstanceFeed, LimitUse, StreamSettings
 from regista.store import LogTail
@@ -51,7 +55,8 @@ Prometheus server. Without that they are JSON in Consul's shape, where `regista_
 Counters (`…_total`) begin with 0 at each start of the agent. Labels take the values that are listed, and no
 others: no metric grows with the number of services, instances or callers. Those of webhooks have a value for
 each subscription, of which there are `notify.subscriptions_max` at the most, and those of alerts for each channel,
-`alerts.channels_max` at the most. Each agent counts what it does itself.
+`alerts.channels_max` at the most; answers over DNS are counted for each of the first thousand services that are
+asked for. Each agent counts what it does itself.
 """
 
 _A_WEBHOOK = WebhookState(
@@ -79,6 +84,7 @@ _GROUPS = (
     ("Drains and those who follow", ("drain", "watchers")),
     ("Answers", ("answers_", "http_")),
     ("Limits and load", ("limit_", "load_")),
+    ("DNS", ("dns_",)),
     ("Followers of instances", ("follow",)),
     ("Listeners and watches", ("event", "streams_", "watches", "watch_")),
     ("Webhooks", ("webhook",)),
@@ -114,6 +120,7 @@ def described_metrics() -> Sequence[Metric]:
         store=store,
         uptime_s=_at_the_start,
         more=(
+            functools.partial(read_dns_metrics, _NoNames()),
             FollowingMetrics(_no_followers(catalog)).read,
             LimitMetrics(_NoLoad()).read,
             Everywhere((_a_worker(),)).read_metrics,
@@ -168,6 +175,20 @@ class _NoLoad:
     def uses(self) -> Iterable[LimitUse]:
         """Every limit that an agent has."""
         return (LimitUse(name, 0, 0 if used else None, 0) for name, used in LIMITS)
+
+
+class _NoNames:
+    """A DNS server that has been asked for nothing, but for what shows the labels."""
+
+    connection_count = ready_count = 0
+
+    def counters(self) -> DnsCounters:
+        """A count with each type, code and transport, and one with a service."""
+        answers = [(each, "NOERROR", "udp") for each in COUNTED_TYPES]
+        answers += [("A", each, "tcp") for each in COUNTED_RCODES]
+        return DnsCounters(
+            answers=collections.Counter(dict.fromkeys(answers, 0)), services=collections.Counter({"its name": 0})
+        )
 
 
 def render() -> str:

@@ -13,7 +13,6 @@ from regista.protocols import consul, native
 from regista.protocols.http import ClientTraffic, Route
 from regista.store import Store
 
-
 Busiest = Callable[[Callable[[ClientTraffic], int], int], tuple[Sequence[ClientTraffic], int]]
 
 
@@ -97,7 +96,8 @@ def described_routes() -> tuple[Route, ...]:
         alerts=nothing,
         scheduler=nothing,
         store_state=nothing,
-        history=nothing, passive=nothing,
+        history=nothing,
+        passive=nothing,
         busiest=nothing,
         explain_name=nothing,
     )

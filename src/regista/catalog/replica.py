@@ -69,7 +69,7 @@ class Catalog:
         coordinates, config_entries, queries, kv, sessions: the shelves of these kinds; read only.
         config_revisions: the one record that all changes of configuration entries rest on; read only.
         query_names: whose a prepared query's name is, by key; read only.
-        subscriptions, deliveries, dead_letters: webhooks, how far they have come, and what was given up; read only.
+        subscriptions, deliveries, dead_letters: webhooks, how far they are, and what was given up; read only.
         alerting: rules, alerts and what belongs to them; read only.
         service_indexes, check_indexes, node_indexes: the same entries by other things; read only.
         topics: what changed when, and who waits for it.
@@ -262,9 +262,7 @@ class Catalog:
 
     # ---- applying ----
 
-    def _apply_change(
-        self, change: Change, index: int, entry: Entry[Record] | None = None
-    ) -> Iterable[str]:
+    def _apply_change(self, change: Change, index: int, entry: Entry[Record] | None = None) -> Iterable[str]:
         """Makes the change; the topics it touched.
 
         Args:

@@ -139,8 +139,9 @@ class Shed(Overloaded):
     ) -> None:
         super().__init__(limit, used=used, most=most, retry_after_s=retry_after_s)
         problem = (
-            f"the agent has too much to do ({limit}: {used} of {most}) and refuses requests of the class {load}, so "
-            f"that registrations and renewals are answered. Try again in {retry_after_s:g}s; see /v1/regista/limits."
+            f"the agent has too much to do ({limit}: {used} of {most}) and refuses requests of the class {load}, "
+            f"so that registrations and renewals are answered. Try again in {retry_after_s:g}s; see "
+            "/v1/regista/limits."
         )
         self.args = (problem,)
         self.load = load

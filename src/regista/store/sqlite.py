@@ -117,9 +117,6 @@ class SqliteStore:
 
     Args:
         wall_clock: seconds since the epoch, for `Batch.at_s` and retention.
-
-    Attributes:
-        waiting_count: how many transactions wait to be committed; read only.
     """
 
     def __init__(
@@ -133,6 +130,7 @@ class SqliteStore:
         self._queue: queue.SimpleQueue[list[_Waiting] | Callable[[], None] | None] = queue.SimpleQueue()
         self._arrived: list[_Waiting] = []
         self._groups_under_way = 0
+        # Transactions that wait to be committed; for others to read.
         self.waiting_count = 0
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -159,8 +157,7 @@ class SqliteStore:
             self._let_go()
             if isinstance(error, sqlite3.Error | OSError):
                 raise StoreUnavailable(
-                    f"{self._path} can't be opened: {error}. Mend the disk or the permissions, or give another "
-                    "--data-dir."
+                    f"{self._path} can't be opened: {error}. Mend the disk, or give another --data-dir."
                 ) from error
             raise
         self._on_batch = on_batch

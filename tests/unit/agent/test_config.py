@@ -372,7 +372,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.dictionaries(NAMES, VALUES, max_size=6))
 def test_no_content_breaks_the_reader(content):
     """Whatever a file holds, what it says is either taken or a problem with the file's name."""

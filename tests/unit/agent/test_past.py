@@ -22,7 +22,9 @@ class Present:
         self.catalog = Catalog()
         self.store = SqliteStore(None, StoreSettings(log_retention_s=retention_s), wall_clock=lambda: self.now_s)
         self.past = PastReplicas(self.catalog, self.store, HistorySettings(**settings))
-        self.writer = CatalogWriter(self.catalog, self.store, conflict_retries_max=3, state=StoreState(lambda: 0.0))
+        self.writer = CatalogWriter(
+            self.catalog, self.store, conflict_retries_max=3, state=StoreState(lambda: 0.0)
+        )
 
     async def write(self, address):
         await self.writer.write(

@@ -58,7 +58,10 @@ def told(*changes):
         (Put(KvEntry(key="a/b")), ("kv.created", "a/b")),
         (over(KvEntry(key="a/b"), KvEntry(key="a/b", value=b"x")), ("kv.updated", "a/b")),
         (Delete(KvEntry(key="a/b"), 1, 2), ("kv.deleted", "a/b")),
-        (Put(ConfigEntry(entry_kind="service-defaults", name="web", fields={})), ("config.created", "service-defaults/web")),
+        (
+            Put(ConfigEntry(entry_kind="service-defaults", name="web", fields={})),
+            ("config.created", "service-defaults/web"),
+        ),
     ],
 )
 def test_each_kind_of_change_is_an_event(change, event):

@@ -257,7 +257,11 @@ def test_a_check_alone_is_named_by_its_id_or_name():
         ({"Name": "web", "Check": {"TCP": "h:0", "Interval": "1s"}}, "TCP must be host:port", "Check.TCP"),
         ({"Name": "web", "Check": {"TCP": "h:65536", "Interval": "1s"}}, "TCP must be host:port", "Check.TCP"),
         ({"Name": "web", "Check": {"UDP": "h", "Interval": "1s"}}, "UDP must be host:port", "Check.UDP"),
-        ({"Name": "web", "Check": {"H2PING": "h:1/x", "Interval": "1s"}}, "H2PING must be host:port", "Check.H2PING"),
+        (
+            {"Name": "web", "Check": {"H2PING": "h:1/x", "Interval": "1s"}},
+            "H2PING must be host:port",
+            "Check.H2PING",
+        ),
         ({"Name": "web", "Check": {"GRPC": "h/x", "Interval": "1s"}}, "GRPC must be host:port", "Check.GRPC"),
         ({"Name": "web", "Check": {"GRPC": "h:1/" + "x" * 1021, "Interval": "1s"}}, "at most 1024", "Check.GRPC"),
         ({"Name": "web", "Check": {"TCP": "h:\u0661", "Interval": "1s"}}, "TCP must be host:port", "Check.TCP"),

@@ -110,6 +110,12 @@ def test_what_goes_with_an_answer_is_left_out_before_an_answer_is():
     _, message, is_cut = rendered(data, read, reply, is_tcp=False)
     assert len(answers(message)) == 3
     assert not is_cut
+    # With small records too: as many instances as fit alone, and addresses only where there is room left.
+    data, read = query(SRV, edns=1232)
+    _, message, is_cut = rendered(data, read, Reply(choices=choices(SRV, 20)), is_tcp=False)
+    assert len(answers(message)) == 20
+    assert not is_cut
+    assert 0 < len(message.additional) < 20
 
 
 @given(st.lists(st.integers(0, 50), min_size=1, max_size=12), st.integers(0, 2**32))

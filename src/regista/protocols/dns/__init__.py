@@ -6,7 +6,7 @@ little as the HTTP doors know DNS.
 """
 
 from regista.protocols.dns.answers import Answerer, Found
-from regista.protocols.dns.counters import DnsCounters
+from regista.protocols.dns.counters import COUNTED_RCODES, COUNTED_TYPES, DnsCounters
 from regista.protocols.dns.explain import Explainer
 from regista.protocols.dns.names import Names, NamespaceMeaning, read_domain
 from regista.protocols.dns.recursors import UpstreamRecursors, read_recursors
@@ -16,6 +16,8 @@ from regista.protocols.dns.settings import DnsSettings
 from regista.protocols.dns.zone import SoaSettings, Zone
 
 __all__ = [
+    "COUNTED_RCODES",
+    "COUNTED_TYPES",
     "Answerer",
     "DnsCounters",
     "DnsServer",

@@ -13,6 +13,11 @@ from regista.health import Histogram
 
 _TYPES = ("A", "AAAA", "ANY", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 _OTHER = "other"
+
+COUNTED_TYPES = (*_TYPES, _OTHER)
+COUNTED_RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED", "BADVERS")
+"""The codes of the agent's own answers; a recursor may give others."""
+
 _LATENCY_BOUNDS_S = (0.000_01, 0.000_025, 0.000_1, 0.000_25, 0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10)
 _SERVICES_MAX = 1000
 """Of so many services it is counted how often they are asked for; the others are counted together."""

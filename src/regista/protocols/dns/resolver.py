@@ -170,7 +170,10 @@ class Resolver:
             query = read_query(data)
         except Refused as refused:
             self._counters.malformed += 1
-            return None if refused.rcode is None else refusal(data, refused.rcode)
+            if refused.rcode is None:
+                return None
+            self._counters.answers["other", rcode_text(refused.rcode), "tcp" if is_tcp else "udp"] += 1
+            return refusal(data, refused.rcode)
         meaning = self._names.read(labels_text(query.labels))
         if isinstance(meaning, ForeignName):
             return self._foreign(data, query, is_tcp=is_tcp)

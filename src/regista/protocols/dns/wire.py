@@ -334,26 +334,26 @@ class Prepared:
         return b"".join((header, self._question, *fixed, *answers, *self._authority, *extras)), is_cut
 
     def _chosen(self, places: Iterable[int], room: int, offset: int) -> tuple[list[bytes], list[bytes], bool]:
-        """Answers that fit, with what goes with them; whether some did not."""
-        answers: list[bytes] = []
-        extras: list[bytes] = []
-        known: set[tuple[bytes | None, bytes]] = set()
-        takes_extras = True
+        """Answers that fit, with what goes with them where there is room left; whether some did not fit."""
+        pieces: list[_Piece] = []
+        is_cut = False
         for place in places:
             piece = self._pieces[place] or self._make_piece(place)
+            if len(piece.answer) > room:
+                is_cut = True
+                break
             room -= len(piece.answer)
+            pieces.append(piece)
+        extras: list[bytes] = []
+        known: set[tuple[bytes | None, bytes]] = set()
+        for piece in pieces:
+            found = self._extras(piece, offset, known) if piece.extras else []
+            room -= sum(map(len, found))
             if room < 0:
-                return answers, extras, True
-            answers.append(piece.answer)
-            if piece.extras and takes_extras:
-                found = self._extras(piece, offset, known)
-                needed = sum(map(len, found))
-                takes_extras = needed <= room
-                if takes_extras:
-                    room -= needed
-                    extras += found
+                break
+            extras += found
             offset += len(piece.answer)
-        return answers, extras, False
+        return [piece.answer for piece in pieces], extras, is_cut
 
     def _extras(self, piece: _Piece, offset: int, known: set[tuple[bytes | None, bytes]]) -> list[bytes]:
         """What goes with an answer at `offset`, but for what is there already."""

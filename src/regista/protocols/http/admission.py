@@ -45,8 +45,8 @@ class OverloadSettings:
 
     lag_s: float = setting(
         2.0,
-        "How late the agent may be with everything, lastingly, before it refuses all but renewals; from half of it "
-        "on it refuses dashboards, and then more and more. Lower keeps renewals quicker; higher refuses less.",
+        "How late the agent may be with everything, lastingly, before it refuses all but renewals; from half of "
+        "it on it refuses dashboards, and then more and more. Lower keeps renewals quicker; higher refuses less.",
         unit="s",
         at_least=0.05,
         at_most=600,
@@ -54,8 +54,8 @@ class OverloadSettings:
     begin_percent: float = setting(
         90.0,
         "From which share of `store.commit_queue_max`, `http.connections_max` and `http.waiting_max` on requests "
-        "are refused, dashboards first. New watches are refused before the connections end, so that there are some "
-        "for renewals. 100 refuses nothing before the limit itself.",
+        "are refused, dashboards first. New watches are refused before the connections end, so that there are "
+        "some for renewals. 100 refuses nothing before the limit itself.",
         unit="percent",
         at_least=10,
         at_most=100,

@@ -20,31 +20,26 @@ A client that takes nothing of what it is sent for too long is cut off, whicheve
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import logging
-import sys
-import termios
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, cast
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from regista.model import TooLarge
+from regista.protocols.http.client_connection import HEADERS_MAX, ClientConnection, agent_of
 from regista.protocols.http.crowding import Crowd, Extra
 from regista.protocols.http.dispatch import KNOWN_HEAD_BYTES_MAX, Dispatcher, Head, failure_response, no_body
-from regista.protocols.http.messages import ByteStream, Response, Watching
+from regista.protocols.http.messages import ByteStream, Response
 from regista.protocols.http.responses import ResponseCache
 from regista.protocols.http.settings import HttpSettings
-from regista.protocols.http.stalling import Stalling
 from regista.protocols.http.streaming import send_stream
-from regista.protocols.http.traffic import USER_AGENT_CHARACTERS_MAX, Clients, ClientTraffic
+from regista.protocols.http.traffic import Clients, ClientTraffic
 from regista.protocols.http.wire import DateHeader, encode_response, response_form
 
 logger = logging.getLogger(__name__)
 
-_HEADERS_MAX = 128
 _HEAD_END = b"\r\n\r\n"
 
 _HELD_BYTES_MAX = 64 * 1024
@@ -61,31 +56,22 @@ class Encode(Protocol):
         """The bytes."""
 
 
-class Connection(RequestHandler):
+class Connection(ClientConnection):
     """A client's connection; see the page above."""
 
     __slots__ = (
-        "_agent",
-        "_answering",
         "_before_count",
-        "_counts",
         "_extra",
         "_fed_bytes",
         "_held",
         "_is_between",
-        "_peer",
-        "_port",
         "_raw_head",
         "_server",
-        "_stalling",
-        "_under_way",
-        "watching",
     )
 
     def __init__(self, server: ConnectionServer, **options: Any) -> None:
         super().__init__(server, **options)
         self._server = server
-        self._answering: asyncio.Task[None] | None = None
         self._held = b""
         # Whether aiohttp's parser stands between two requests, so that the next byte begins one.
         self._is_between = True
@@ -93,17 +79,8 @@ class Connection(RequestHandler):
         self._fed_bytes = 0
         self._before_count = 0
         self._raw_head = b""
-        self._peer = ""
-        self._port = 0
-        # Since they were taken last: requests, bytes of answers, answers that were waited for.
-        self._counts = [0, 0, 0]
-        self._agent: str | None = None
-        self._under_way: Head | None = None
-        # While the client does not keep up with what it is sent.
-        self._stalling: Stalling | None = None
         # While it is one too many.
         self._extra: Extra | None = None
-        self.watching: Watching | None = None
 
     # ---- life ----
 
@@ -118,8 +95,7 @@ class Connection(RequestHandler):
             server.crowd.refuse(cast("asyncio.Transport", transport))
             return
         super().connection_made(transport)
-        peer = transport.get_extra_info("peername")
-        self._peer, self._port = peer[:2] if isinstance(peer, tuple) else ("", 0)
+        self.note_peer(transport)
         if not server.crowd.has_room(others):
             self._extra = Extra(server.crowd, self)
 
@@ -188,35 +164,6 @@ class Connection(RequestHandler):
         else:
             self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
             self._keepalive_handle = self._loop.call_at(self._next_keepalive_close_time, self._process_keepalive)
-
-    def pause_writing(self) -> None:
-        """Notes that the client does not keep up with what it is sent."""
-        super().pause_writing()
-        if self._stalling is None and self.transport is not None:
-            stall_s = self._server.settings.stream_stall_s
-            self._stalling = Stalling(
-                self.transport, loop=self._loop, stall_s=stall_s, on_stalled=self._cut_off
-            )
-
-    def resume_writing(self) -> None:
-        """Notes that the client has caught up."""
-        super().resume_writing()
-        self._stop_stalling()
-
-    def _stop_stalling(self) -> None:
-        if self._stalling is not None:
-            self._stalling.stop()
-            self._stalling = None
-
-    def _cut_off(self) -> None:
-        """Ends the connection of a client that takes nothing."""
-        what = "answer" if self._answering is None else "stream"
-        self._server.stalled_count += 1
-        logger.info(
-            "a client took nothing of its %s for %gs: %s", what, self._server.settings.stream_stall_s, self.remote
-        )
-        if self.transport is not None:
-            self.transport.abort()
 
     # ---- requests ----
 
@@ -298,7 +245,7 @@ class Connection(RequestHandler):
         counts[0] += 1
         counts[1] += len(entry.form)
         if self._agent is None:
-            self._agent = _agent_of(entry.head)
+            self._agent = agent_of(entry.head)
         assert self.transport is not None
         self.transport.write(entry.form.at(server.date.text()))
         self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
@@ -365,47 +312,6 @@ class Connection(RequestHandler):
             date=self._server.date.text(),
         )
 
-    # ---- counting ----
-
-    def begin(self, head: Head) -> None:
-        """Notes that a request is being answered."""
-        self._under_way = head
-        if self._agent is None:
-            self._agent = _agent_of(head)
-
-    def end(self, head: Head, sent_bytes: int) -> None:
-        """Notes that a request has its answer."""
-        counts = self._counts
-        counts[0] += 1
-        counts[1] += sent_bytes
-        if head.waits:
-            counts[2] += 1
-        self._under_way = None
-
-    @property
-    def client(self) -> tuple[str, str]:
-        """Address and program."""
-        return self._peer, self._agent or ""
-
-    @property
-    def remote(self) -> str:
-        """Address and port."""
-        return f"[{self._peer}]:{self._port}" if ":" in self._peer else f"{self._peer}:{self._port}"
-
-    @property
-    def unacknowledged_bytes(self) -> int:
-        """See `Peer`; where the system does not tell, what it has taken counts as acknowledged."""
-        transport = self.transport
-        if transport is None or transport.is_closing():
-            return sys.maxsize
-        return transport.get_write_buffer_size() + _unacknowledged(transport.get_extra_info("socket").fileno())
-
-    def take_traffic(self) -> ClientTraffic:
-        """What happened since the last call, see `traffic`."""
-        (requests, sent_bytes, wake_ups), self._counts = self._counts, [0, 0, 0]
-        waiting = int(self._under_way is not None and self._under_way.waits)
-        return ClientTraffic(self._peer, self._agent or "", requests, sent_bytes, wake_ups, waiting)
-
     def _hold(self, data: bytes) -> None:
         """Keeps what a client sends before it has its answer (pipelining)."""
         was_below = len(self._held) < _HELD_BYTES_MAX
@@ -436,42 +342,6 @@ class Connection(RequestHandler):
             if head is not None:
                 self._server.dispatcher.learn(raw, head)
         self._raw_head = b""
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,
-    ) -> web.StreamResponse:
-        """Tells a client what is wrong with a head that can't be read; the connection ends."""
-        if not isinstance(exc, HttpProcessingError):
-            return super().handle_error(request, status, exc, message)
-        why = " ".join((message or str(exc)).split())
-        logger.debug("a client sent what is not HTTP: %s", why)
-        headers = {"Server": "Regista"}
-        if isinstance(exc, LineTooLong):
-            self._server.dispatcher.refused["http.head_bytes_max"] += 1
-            headers |= {
-                "X-Regista-Limit": "http.head_bytes_max",
-                "X-Regista-Limit-Max": str(self.max_line_size),
-            }
-        response = web.Response(
-            status=400,
-            text=f"The request's head can't be read: {why}. A line may have {self.max_line_size} bytes "
-            f"(http.head_bytes_max in the agent's configuration), a head {_HEADERS_MAX} headers.",
-            headers=headers,
-        )
-        response.force_close()
-        return response
-
-    def log_exception(self, *args: Any, **kw: Any) -> None:
-        """Keeps broken bodies from filling the log with tracebacks."""
-        error = kw.get("exc_info")
-        if isinstance(error, web.RequestPayloadError):
-            logger.debug("a client sent a body that is not HTTP: %s", " ".join(str(error).split()))
-        else:
-            super().log_exception(*args, **kw)
 
 
 class ConnectionServer(web.Server):
@@ -535,7 +405,7 @@ class ConnectionServer(web.Server):
             keepalive_timeout=self.settings.keep_alive_s,
             max_line_size=self.settings.head_bytes_max,
             max_field_size=self.settings.head_bytes_max,
-            max_headers=_HEADERS_MAX,
+            max_headers=HEADERS_MAX,
         )
 
 
@@ -558,10 +428,6 @@ def _encode_once(response: Response, *, accepts_gzip: bool, is_head: bool, date:
     return response_form(response, accepts_gzip=accepts_gzip, is_head=is_head, date=date).at(date)
 
 
-def _agent_of(head: Head) -> str:
-    return head.headers.get("User-Agent", "")[:USER_AGENT_CHARACTERS_MAX]
-
-
 def body_too_large(bytes_max: int, body_bytes: int) -> TooLarge:
     """The error for a body over the limit, of which so much was seen."""
     return TooLarge(
@@ -571,11 +437,3 @@ def body_too_large(bytes_max: int, body_bytes: int) -> TooLarge:
         limit="http.body_bytes_max",
         used=body_bytes,
     )
-
-
-def _unacknowledged(descriptor: int) -> int:
-    """How many bytes a socket has taken that its peer has not acknowledged."""
-    try:
-        return int.from_bytes(fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4)), sys.byteorder)
-    except OSError:
-        return 0

@@ -72,7 +72,7 @@ class Peer(Protocol):
 
     @property
     def unacknowledged_bytes(self) -> int:
-        """How much of what was written its machine has not acknowledged; more than ever is for one that is closed."""
+        """How much of what was written its machine has not acknowledged; more than ever is if it is closed."""
 
 
 class Parameters:

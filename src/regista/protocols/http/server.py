@@ -97,9 +97,7 @@ class HttpServer:
 
     async def start(self) -> None:
         """Begins to answer on every address that was bound."""
-        self._server = ConnectionServer(
-            self._handle, self._dispatcher, self._settings, self._date, self.responses
-        )
+        self._server = ConnectionServer(self._handle, self._dispatcher, self._settings, self._date, self.responses)
         loop = asyncio.get_running_loop()
         for listening in self._sockets:
             self._listeners.append(await loop.create_server(self._server, sock=listening, backlog=_BACKLOG))
@@ -187,7 +185,7 @@ def listening_socket(address: str, port: int, *, is_shared: bool = False) -> soc
     """A socket that has an address, and does not listen yet.
 
     Args:
-        is_shared: whether other sockets of this user's may have it too; the system gives each a share of the clients.
+        is_shared: whether other sockets of this user's may have it too, each a share of the clients.
 
     Raises:
         OSError: it can't be had.
