@@ -157,6 +157,8 @@ def test_answers_are_whole(path, tmp_path):
 
 # Routes that no conversation reaches, and where they are tested instead.
 UNREACHED = {
+    "DELETE /v1/agent/service/drain/": "Consul has no such path; tests/integration has its drains.",
+    "PUT /v1/agent/service/drain/": "Consul has no such path; tests/integration has its drains.",
     "PUT /v1/agent/leave": "The agent ends with it; tests/integration asks it of an agent of its own.",
     "PUT /v1/agent/service/renew/": "Consul has no such path; tests/integration has its renewals.",
 }

@@ -276,7 +276,8 @@ def test_a_drain_waits_for_watchers_of_all_processes(agent):
     answer = agent.put("/v1/agent/service/drain/web-1?for=60s&wait=10s").json
     assert (answer["Passed"], answer["Laggards"]) == (answer["Watchers"], [])
     agent.delete("/v1/agent/service/drain/web-1")
-    assert [len(each.reply().json) for each in again] == [1] * 8
+    # Who asked again when the drain was asked for again may have been told a second time that there is nothing.
+    assert {each.reply().status for each in again} == {200}
 
 
 def watchers_anywhere(agent):
@@ -406,8 +407,18 @@ def test_stopping_answers_everybody_and_leaves_nobody(agent):
 def test_workers_end_with_a_killed_main_process(agent):
     """When the main process is killed, its workers end by themselves."""
     pids = workers_of(agent)
+    sockets = [
+        Path(line.split()[-1]) for line in Path("/proc/net/unix").read_text().splitlines() if "/calls" in line
+    ]
     agent.kill()
     eventually(lambda: not any(is_alive(pid) for pid in pids))
+    assert sockets
+    assert not any(path.exists() for path in sockets if not is_listened_at(path))
+
+
+def is_listened_at(path):
+    """Whether some process, perhaps of another test that runs just now, has this socket."""
+    return any(line.endswith(str(path)) for line in Path("/proc/net/unix").read_text().splitlines())
 
 
 def test_the_port_is_not_shared_with_another_agent(agent, tmp_path):

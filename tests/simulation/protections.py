@@ -77,27 +77,30 @@ class Protections:
         """Of programs that only can't be heard, no more go within the window than are allowed to, but for those dialled."""
         world, ledger = self._world, self._ledgers.of(process)
         since_s = ledger.silent_since_s
-        if not process.is_alive or since_s is None or ledger.found_closed_s > since_s:
+        if not (process.is_alive and process.is_wanted) or since_s is None or ledger.found_closed_s > since_s:
             return
         for scope in ("", process.service):
-            members = [
-                each for each in world.processes.values() if scope in ("", each.service) and _is_at_risk(each)
-            ]
-            least = (
-                world.settings.protection_service_instances_min
-                if scope
-                else world.settings.protection_instances_min
-            )
-            if len(members) < least:
-                continue
             taken = self._taken.setdefault(scope, [])
             taken.append(world.now_s)
             begin_s = max(world.now_s - world.settings.protection_window_s, world.disturbances.up_since_s)
             recent = sum(moment_s >= begin_s for moment_s in taken)
-            allowed = math.ceil(world.settings.protection_share * len(members))
-            if recent > allowed:
-                told = f"{recent} of {len(members)} in {scope or 'all'} that live went within the window, not {allowed}"
+            size = self._size(scope, begin_s)
+            allowed = math.ceil(world.settings.protection_share * size)
+            if recent > allowed and size >= self._size_least(scope):
+                told = f"{recent} of {size} in {scope or 'all'} that live went within the window, not {allowed}"
                 world.fail(told, "tombstone", "protection:", "agent:")
+
+    def _size(self, scope: str, begin_s: float) -> int:
+        """How many could have been lost since then: those that are registered, and those that went meanwhile."""
+        return sum(
+            each.key in self._world.catalog.services or self._ledgers.of(each).removed_s >= begin_s
+            for each in self._world.processes.values()
+            if scope in ("", each.service) and (each.ttl_s > 0 or each.is_reaped)
+        )
+
+    def _size_least(self, scope: str) -> int:
+        settings = self._world.settings
+        return settings.protection_service_instances_min if scope else settings.protection_instances_min
 
     def _look(self) -> None:
         self._world.agenda.after(_LOOKS_EVERY_S, self._look)
@@ -157,8 +160,3 @@ class Protections:
             world.fail(
                 f"protection of {scope or 'all'} lasts {lasts_s:.0f}s", "protection:", "dial:", "agent:", "store:"
             )
-
-
-def _is_at_risk(process: Process) -> bool:
-    """Whether silence could end it."""
-    return process.ttl_s > 0 or process.is_reaped

@@ -81,7 +81,7 @@ def run_week(seed: int) -> Run:
     weather = Weather(
         programs=1800,
         kills=DAY_S,
-        partitions=DAY_S / 2,
+        partitions=DAY_S,
         stalls=DAY_S / 2,
         outages=DAY_S / 2,
         restarts=2 * DAY_S,

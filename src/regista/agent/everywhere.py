@@ -7,6 +7,7 @@ import collections
 import dataclasses
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import TypeAlias
 
 from regista.agent.metric_shapes import counter, gauge
 from regista.agent.worker_process import WorkerProcess
@@ -110,15 +111,20 @@ class Everywhere:
         loop = asyncio.get_running_loop()
         end_s = loop.time() + max(0.0, wait_s)
         pause_s = _LOOK_S_MIN
+        expected = Expected(watchers.return_s)
         while True:
-            passage = await self._passage(watchers, topics, index)
-            left_s = end_s - loop.time()
-            if not passage.laggards or left_s <= 0:
+            followers, is_complete = await self._followers(watchers, topics, index)
+            now_s = loop.time()
+            passage = expected.join(followers, is_complete=is_complete, now_s=now_s)
+            if now_s >= end_s or not (passage.laggards or expected.are_missing):
                 return passage
-            await asyncio.sleep(min(pause_s, left_s))
+            await asyncio.sleep(min(pause_s, end_s - now_s))
             pause_s = min(pause_s * 2, _LOOK_S_MAX)
 
-    async def _passage(self, watchers: Watchers, topics: Collection[str], index: int) -> Passage:
+    async def _followers(
+        self, watchers: Watchers, topics: Collection[str], index: int
+    ) -> tuple[list[Sequence[Follower]], bool]:
+        """What each process knows; and whether all could be asked, and know of all."""
         links = [worker.link for worker in self._workers if worker.link is not None]
         looked = await asyncio.gather(*(link.look(list(topics), index) for link in links))
         known = [each for each in looked if each is not None]
@@ -126,11 +132,49 @@ class Everywhere:
             watchers.is_complete and len(known) == len(self._workers) and all(each.is_complete for each in known)
         )
         own = await watchers.followers(topics, index)
-        return join_followers([own, *(each.followers for each in known)], is_complete=is_complete)
+        return [own, *(each.followers for each in known)], is_complete
 
 
-def join_followers(processes: Iterable[Sequence[Follower]], *, is_complete: bool) -> Passage:
-    """How far the watchers of all processes are, each of which knows those of its own connections.
+class Expected:
+    """How many watchers of each kind there have been while somebody waits for them, and whether some are missing.
+
+    A process takes a client of a program for another of the same that has gone; of several processes one may so
+    count for two. Then the others see one client fewer than there are, which has not asked again.
+
+    Args:
+        return_s: how long one that is missing is expected back.
+
+    Attributes:
+        are_missing: whether some are.
+    """
+
+    def __init__(self, return_s: float) -> None:
+        self.are_missing = False
+        self._return_s = return_s
+        self._most: collections.Counter[_Who] = collections.Counter()
+        self._missing_s: dict[_Who, float] = {}
+
+    def join(self, processes: Sequence[Sequence[Follower]], *, is_complete: bool, now_s: float) -> Passage:
+        """How far all watchers are that there were since the first call, see `join_followers`."""
+        present, laggards = join_followers(processes)
+        self.are_missing = False
+        for who in {*present, *self._most}:
+            most = self._most[who] = max(self._most[who], present[who])
+            if present[who] == most:
+                self._missing_s.pop(who, None)
+            elif now_s - self._missing_s.setdefault(who, now_s) < self._return_s:
+                self.are_missing = True
+        return Passage(self._most.total(), tuple(laggards), is_complete)
+
+
+_Who: TypeAlias = tuple[str, str, str]
+"""What is the same for two watchers that may be one client: address, program, question."""
+
+
+def join_followers(
+    processes: Iterable[Sequence[Follower]],
+) -> tuple[collections.Counter[_Who], list[Laggard]]:
+    """How many watchers there are in all, each process knowing those of its own connections, and who lags.
 
     A client with a pool of connections may ask one process now and another the next time; the first then still
     takes it for somebody who was answered and has yet to ask again. So of two that are the same client by address,
@@ -139,11 +183,10 @@ def join_followers(processes: Iterable[Sequence[Follower]], *, is_complete: bool
 
     Args:
         processes: the followers that each knows.
-        is_complete: whether all could be asked, and know of all.
     """
     kept = [list(followers) for followers in processes]
     ahead = [collections.Counter(_who(each.told) for each in followers if each.has_passed) for followers in kept]
-    watchers = 0
+    present: collections.Counter[_Who] = collections.Counter()
     laggards: list[Laggard] = []
     for at, followers in enumerate(kept):
         for told, has_passed in followers:
@@ -153,14 +196,13 @@ def join_followers(processes: Iterable[Sequence[Follower]], *, is_complete: bool
                 if elsewhere is not None:
                     elsewhere[who] -= 1  # One speaks for one.
                     continue
-            watchers += 1
+            present[who] += 1
             if not has_passed:
                 laggards.append(told)
-    return Passage(watchers, tuple(laggards), is_complete)
+    return present, laggards
 
 
-def _who(told: Laggard) -> tuple[str, str, str]:
-    """What is the same for two watchers that may be one client."""
+def _who(told: Laggard) -> _Who:
     return told.remote.rpartition(":")[0], told.user_agent, told.asks
 
 

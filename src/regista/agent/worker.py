@@ -11,8 +11,10 @@ import dataclasses
 import functools
 import gc
 import logging
+import os
 import pickle
 import random
+import shutil
 import signal
 import socket
 import sys
@@ -56,6 +58,10 @@ from regista.store import RemoteStore, unix_connection
 logger = logging.getLogger(__name__)
 
 
+_END_S = 0.1
+"""Between the end of a process's connections and the end of the process."""
+
+
 class Worker:
     """One worker, from its orders to its end."""
 
@@ -65,6 +71,7 @@ class Worker:
         self._rng = random.Random()  # noqa: S311 - spreads work in time; guards nothing
         self._new_id = Ids().new
         self._ended = asyncio.Event()
+        self._is_orphan = False
 
     async def run(self) -> None:
         """Answers until SIGTERM, or the end of the main process.
@@ -72,68 +79,85 @@ class Worker:
         Raises:
             StoreUnavailable: there is no main process.
         """
-        orders, config = self._orders, self._config
-        loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._ended.set)
-        catalog = Catalog(kv_deletions_max=config.kv.deletions_max)
-        asides = Asides(catalog)
+            asyncio.get_running_loop().add_signal_handler(number, self._ended.set)
+        catalog, store = await self._follow()
+        freshness = Freshness(SharedPage(self._orders.page), catalog, store, clock=time.monotonic)
+        forwarder = Forwarder(self._orders.calls_path, freshness.catch_up)
+        answers = make_answers(catalog, self._config)
+        context = self._context(catalog, answers, freshness)
+        instances = make_instance_feed(context, self._config.streams)
+        topics = CurrentTopics(catalog, freshness)
+        http = self._http(RouteTable(_worker_routes(context, instances, freshness, forwarder)), topics)
+        overload = self._overload(answers, http)
+        await http.start()
+        freshness.start()
+        overload.start()
+        await self._report(_Told(context, freshness, forwarder, http), store)
+        await self._ended.wait()
+        # As the main process ends: whoever waits is answered, so that their connections can end.
+        instances.close()
+        answers.close()
+        overload.stop()
+        freshness.stop()
+        await http.close(0.0 if self._is_orphan else self._config.registry.shutdown_grace_s)
+        forwarder.close()
+        await store.close()
+        if self._is_orphan:
+            await self._clear_up()
+            raise StoreUnavailable("the main process has ended; start the agent again")
+
+    async def _follow(self) -> tuple[Catalog, RemoteStore]:
+        """The replica, and what it follows."""
+        catalog = Catalog(kv_deletions_max=self._config.kv.deletions_max)
         store = RemoteStore(
-            unix_connection(orders.log_path),
-            name=f"worker {orders.number}",
-            on_aside=asides.say,
+            unix_connection(self._orders.log_path),
+            name=f"worker {self._orders.number}",
+            on_aside=Asides(catalog).say,
             on_renewed=catalog.renew,
         )
         catalog.load(await store.open(catalog.apply))
         gc.collect()
         gc.freeze()  # What was loaded stays; the collector need not look at it again.
-        freshness = Freshness(SharedPage(orders.page), catalog, store, clock=time.monotonic)
-        forwarder = Forwarder(orders.calls_path, freshness.catch_up)
-        answers = make_answers(catalog, config)
-        context = self._context(catalog, answers, freshness)
-        instances = make_instance_feed(context, config.streams)
-        routes = _worker_routes(context, instances, freshness, forwarder)
-        responses = ResponseCache(
-            CurrentTopics(catalog, freshness), bytes_max=config.http.response_cache_bytes_max
-        )
+        return catalog, store
+
+    def _http(self, table: RouteTable, topics: CurrentTopics) -> HttpServer:
+        """The server at the sockets that it was given."""
+        config = self._config
         http = HttpServer(
-            RouteTable(routes),
+            table,
             config.http,
             wall_clock=time.time,
-            responses=responses,
+            responses=ResponseCache(topics, bytes_max=config.http.response_cache_bytes_max),
             response_headers=tuple(config.response_headers.items()),
         )
-        for descriptor in orders.sockets:
+        for descriptor in self._orders.sockets:
             http.adopt(socket.socket(fileno=descriptor))
-        overload = self._overload(answers, http)
-        counting = _Counting(context, freshness, forwarder, http)
-        await http.start()
-        freshness.start()
-        overload.start()
-        _, control = await loop.create_unix_connection(
+        return http
+
+    async def _report(self, told: _Told, store: RemoteStore) -> None:
+        """Says that it answers, and is there to be asked."""
+        _, control = await asyncio.get_running_loop().create_unix_connection(
             lambda: ControlClient(
-                orders.number,
-                look=functools.partial(_look, answers, store),
-                count=counting.count,
-                on_lost=self._ended.set,
+                self._orders.number,
+                look=functools.partial(told.look, store),
+                count=told.count,
+                on_lost=self._lose_main,
             ),
-            str(orders.control_path),
+            str(self._orders.control_path),
         )
         control.say_ready()
-        lost = asyncio.create_task(store.lost.wait())
-        lost.add_done_callback(lambda _: self._ended.set())
-        await self._ended.wait()
-        # As the main process ends: whoever waits is answered, so that their connections can end.
-        is_orphan = store.lost.is_set()
-        instances.close()
-        answers.close()
-        overload.stop()
-        freshness.stop()
-        await http.close(0.0 if is_orphan else config.registry.shutdown_grace_s)
-        forwarder.close()
-        await store.close()
-        if is_orphan:
-            raise StoreUnavailable("the main process has ended; start the agent again")
+
+    def _lose_main(self) -> None:
+        if not self._ended.is_set():
+            self._is_orphan = True
+            self._ended.set()
+
+    async def _clear_up(self) -> None:
+        """Takes away what a main process that was killed has left; nobody else does."""
+        await asyncio.sleep(_END_S)
+        if os.getppid() != self._orders.main_pid:
+            shutil.rmtree(self._orders.log_path.parent, ignore_errors=True)
 
     def _context(self, catalog: Catalog, answers: Answers, freshness: Freshness) -> Context:
         """What the Consul door works with, as far as reads of the replica need it."""
@@ -265,20 +289,21 @@ def _passed_on(forwarder: Forwarder) -> Handler:
     return functools.partial(forwarder.forward)
 
 
-async def _look(answers: Answers, store: RemoteStore, question: Look) -> Looked:
-    await store.reached(question.index)
-    followers = await answers.watchers.followers(question.topics, question.index)
-    return Looked(question.number, followers, answers.watchers.is_complete)
-
-
-class _Counting:
-    """Gathers what a worker has counted."""
+class _Told:
+    """Tells what a worker knows when the main process asks."""
 
     def __init__(self, context: Context, freshness: Freshness, forwarder: Forwarder, http: HttpServer) -> None:
         self._context = context
         self._freshness = freshness
         self._forwarder = forwarder
         self._http = http
+
+    async def look(self, store: RemoteStore, question: Look) -> Looked:
+        """Who follows what here."""
+        await store.reached(question.index)
+        watchers = self._context.answers.watchers
+        followers = await watchers.followers(question.topics, question.index)
+        return Looked(question.number, followers, watchers.is_complete)
 
     def count(self, question: Count) -> Counted:
         """As of now."""

@@ -14,6 +14,7 @@ class WorkerOrders:
 
     Attributes:
         number: from 1 on.
+        main_pid: the main process.
         sockets: file descriptors to listen at, inherited.
         page: that of the shared page, inherited.
         log_path, calls_path, control_path: sockets of the main process's.
@@ -22,6 +23,7 @@ class WorkerOrders:
     """
 
     number: int
+    main_pid: int
     config: AgentConfig
     sockets: tuple[int, ...]
     page: int

@@ -179,6 +179,7 @@ class Workers:
         assert self._directory is not None
         return WorkerOrders(
             number=worker.number,
+            main_pid=os.getpid(),
             config=self._config,
             sockets=tuple(each.fileno() for each in worker.sockets),
             page=self._page.descriptor,

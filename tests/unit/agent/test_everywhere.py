@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regista.agent.everywhere import join_followers
+from regista.agent.everywhere import Expected, join_followers
 from regista.protocols.http import Follower, Laggard
 
 
@@ -34,10 +34,26 @@ PASSED = follower("waiting", has_passed=True, port=2)
 )
 def test_one_that_has_passed_elsewhere_speaks_for_one_that_has_yet_to_ask(processes, watchers, laggards):
     """A client that went on to another process is counted once, and one that waits is never taken for another."""
-    passage = join_followers(processes, is_complete=True)
-    assert (passage.watchers, len(passage.laggards), passage.is_complete) == (watchers, laggards, True)
+    present, lagging = join_followers(processes)
+    assert (present.total(), len(lagging)) == (watchers, laggards)
 
 
 def test_what_could_not_be_asked_makes_it_incomplete():
     """If a process could not be asked, the outcome says so."""
-    assert not join_followers([[PASSED]], is_complete=False).is_complete
+    assert not Expected(2.0).join([[PASSED]], is_complete=False, now_s=0).is_complete
+
+
+def test_a_client_that_was_taken_for_another_is_waited_for():
+    """Two clients of one program change processes, and one has asked again: the other is missed for a while."""
+    waiting = follower("waiting", has_passed=False)
+    away = follower("away", has_passed=False)
+    expected = Expected(2.0)
+    assert len(expected.join([[waiting], [waiting]], is_complete=True, now_s=0).laggards) == 2
+    one_back = expected.join([[away], [PASSED]], is_complete=True, now_s=1)
+    assert (one_back.watchers, one_back.laggards, expected.are_missing) == (2, (), True)
+    both_back = expected.join([[], [PASSED, PASSED]], is_complete=True, now_s=2)
+    assert (both_back.watchers, both_back.laggards, expected.are_missing) == (2, (), False)
+    expected.join([[], [PASSED]], is_complete=True, now_s=3)
+    assert expected.are_missing
+    expected.join([[], [PASSED]], is_complete=True, now_s=5)
+    assert not expected.are_missing

@@ -331,6 +331,11 @@ class Watchers:
         return [Follower(_told(each, now_s), each not in barrier.lagging) for each in barrier.seen]
 
     @property
+    def return_s(self) -> float:
+        """How long a watcher whose connection has closed is expected back."""
+        return self._return_s
+
+    @property
     def is_complete(self) -> bool:
         """Whether nobody who may follow something still can have been overlooked."""
         return asyncio.get_running_loop().time() - self._refused_s > self._forget_refused_s
