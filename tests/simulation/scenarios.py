@@ -79,9 +79,9 @@ def run_week(seed: int) -> Run:
     run = Run(seed, HealthSettings())
     populate(run.world, run.clients, count=1000, services=50, unit_s=1200.0)
     weather = Weather(
-        programs=1800,
-        kills=DAY_S,
-        partitions=DAY_S,
+        programs=3600,
+        kills=2 * DAY_S,
+        partitions=1.5 * DAY_S,
         stalls=DAY_S / 2,
         outages=DAY_S / 2,
         restarts=2 * DAY_S,

@@ -11,4 +11,4 @@ def test_a_week_keeps_all_promises(seed):
     """1,000 instances through a week of crashes, partitions, slow answers and flapping: every promise is kept."""
     run = run_week(seed)
     assert run.world.now_s == pytest.approx(7 * DAY_S)
-    assert len(run.removed()) > 1000, "a week in which so little happens proves little"
+    assert len(run.removed()) > 500, "a week in which so little happens proves little"

@@ -71,7 +71,7 @@ def encode_metrics(metrics: Iterable[Metric], *, now_s: float, uptime_s: float) 
             if metric.is_counter:
                 rate = value / max(uptime_s, 1.0)
                 each = 1 if value else 0
-                count = {"Name": name, "Count": value, "Rate": rate, "Sum": value, "Min": each, "Max": each}
+                count = {"Name": name, "Count": int(value), "Rate": rate, "Sum": value, "Min": each, "Max": each}
                 counters.append(count | {"Mean": each, "Stddev": 0, "Labels": labels})
             else:
                 gauges.append({"Name": name, "Value": value, "Labels": labels})
