@@ -18,7 +18,7 @@ def passing(agent, service="web"):
 
 
 def report(agent, *rows):
-    reply = agent.put("/v1/regista/report", {"Rows": list(rows)})
+    reply = agent.put("/v1/regista/report", {"rows": list(rows)})
     assert reply.status == 200, reply
     return reply.json
 
@@ -36,7 +36,7 @@ def test_an_instance_that_callers_find_broken_is_out_and_comes_back(quick):
     """Who waits for the passing instances is told at once, both times."""
     before = quick.get("/v1/health/service/web?passing")
     waiter = Waiter(quick, f"/v1/health/service/web?passing&index={before.index}&wait=10s")
-    assert report(quick, ["web", "web-1", "connect", 5], ["web", "gone", "5xx"]) == {"Accepted": 1, "Unknown": 1}
+    assert report(quick, ["web", "web-1", "connect", 5], ["web", "gone", "5xx"]) == {"accepted": 1, "unknown": 1}
     first = waiter.reply(1.0)
     assert [each["Service"]["ID"] for each in first.json] == ["web-2"]
     (check,) = quick.get("/v1/health/checks/web").json
@@ -119,7 +119,7 @@ def test_instances_of_other_nodes_are_judged_too(quick):
         assert quick.put("/v1/catalog/register", body).status == 200
     defaults = {"Kind": "service-defaults", "Name": "db", "OutlierDetection": {"Consecutive5xx": 2}}
     assert quick.put("/v1/config", defaults).status == 200
-    assert report(quick, ["db", "db-1", "timeout", 2])["Accepted"] == 1
+    assert report(quick, ["db", "db-1", "timeout", 2])["accepted"] == 1
     eventually(lambda: passing(quick, "db") == ["db-2"])
     eventually(lambda: passing(quick, "db") == ["db-1", "db-2"], within_s=4.0)
 
@@ -128,10 +128,10 @@ def test_reports_may_be_packed_and_write_nothing(quick):
     """Successes cost the log nothing, however many."""
     index = quick.index()
     rows = [["web", f"web-{1 + number % 2}", "success", 10, 1.5] for number in range(500)]
-    body = gzip.compress(json.dumps({"Rows": rows}).encode())
+    body = gzip.compress(json.dumps({"rows": rows}).encode())
     for _ in range(3):  # the agent takes the later ones another way
         reply = quick.put("/v1/regista/report", body, {"Content-Encoding": "gzip"})
-        assert reply.json == {"Accepted": 500, "Unknown": 0}
+        assert reply.json == {"accepted": 500, "unknown": 0}
     assert quick.index() == index
     metrics = quick.get("/v1/agent/metrics?format=prometheus").text
     assert 'regista_reported_requests_total{outcome="success"} 15000' in metrics
@@ -139,9 +139,9 @@ def test_reports_may_be_packed_and_write_nothing(quick):
 
 
 BAD = [
-    ({"Reports": [{"Service": "web", "ID": "web-1", "Outcome": "bad"}]}, {}, 400, "Reports[0].Outcome"),
-    ({"Rows": [["web", "web-1", "5xx", 1, "fast"]]}, {}, 400, "Rows[0].LatencyMs"),
-    ({"Rows": [["web", "web-1"]] * 1001}, {}, 400, "passive.reports_max"),
+    ({"reports": [{"service": "web", "id": "web-1", "outcome": "bad"}]}, {}, 400, "reports[0].outcome"),
+    ({"rows": [["web", "web-1", "5xx", 1, "fast"]]}, {}, 400, "rows[0].latency_ms"),
+    ({"rows": [["web", "web-1"]] * 1001}, {}, 400, "passive.reports_max"),
     (b"{", {}, 400, "Request decode failed"),
     (b"{}", {"Content-Encoding": "gzip"}, 400, "gzip"),
     (gzip.compress(b" " * 300_000), {"Content-Encoding": "gzip"}, 413, "passive.report_bytes_max"),
@@ -160,7 +160,7 @@ def test_what_is_wrong_is_refused_as_a_whole(shared_agent, body, headers, status
 def test_reports_are_refused_where_they_are_switched_off(tmp_path):
     """With the setting that does it."""
     with running_agent(tmp_path / "agent", config={"passive": {"enabled": False}}) as agent:
-        reply = agent.put("/v1/regista/report", {"Rows": [["web", "web-1"]]})
+        reply = agent.put("/v1/regista/report", {"rows": [["web", "web-1"]]})
         assert reply.status == 403
         assert "passive.enabled" in reply.text
 

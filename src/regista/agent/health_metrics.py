@@ -101,7 +101,7 @@ class HealthMetrics:
         yield counter("endings_held", "Endings that were held in one.", health.endings_held)
         yield counter("endings_survived", "Held endings whose instance was heard again.", health.endings_survived)
         yield counter("endings_confirmed", "Endings that something confirmed.", health.endings_confirmed)
-        found = ("answers", "closed", "no-port")
+        found = ("answers", "closed", "given-up", "no-port", "replaced")
         yield counters("verifications", "Ports dialled, by what was found.", "found", health.verifications, found)
         yield gauge("instances_suspect", "Instances that are silent and kept.", len(catalog.marks.of("suspect")))
         text = "Time in which the store took no writes, and which no service is charged with."

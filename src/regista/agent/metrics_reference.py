@@ -49,8 +49,9 @@ _INTRODUCTION = """\
 
 `GET /v1/agent/metrics?format=prometheus` gives these as Prometheus' text, and so does the path alone for a
 Prometheus server. Without that they are JSON in Consul's shape, where `regista_probes_total` is called
-`regista.probes`. [prometheus.yml](../../examples/monitoring/prometheus.yml) and a dashboard for Grafana,
-[grafana-health.json](../../examples/monitoring/grafana-health.json), are made for them.
+`regista.probes`. [prometheus.yml](../../examples/monitoring/prometheus.yml) and two dashboards for Grafana,
+[grafana-health.json](../../examples/monitoring/grafana-health.json) and
+[grafana-events.json](../../examples/monitoring/grafana-events.json), are made for them.
 
 Counters (`…_total`) begin with 0 at each start of the agent. Labels take the values that are listed, and no
 others: no metric grows with the number of services, instances or callers. Those of webhooks have a value for

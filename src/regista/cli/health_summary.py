@@ -58,6 +58,25 @@ def _counted(counts: Mapping[str, int]) -> tuple[str, ...]:
     return (str(counts["all"]), *(str(counts[state] or "-") for state in _STATES))
 
 
+_COUNTED = (
+    (
+        "panicking",
+        "service gives out all its instances",
+        "services give out all their instances",
+        "as too few are passing",
+    ),
+    (
+        "flapping",
+        "check is held at its worse status",
+        "checks are held at their worse status",
+        "for changing too often",
+    ),
+    ("suspects", "instance is kept", "instances are kept", "though silent"),
+    ("ejected", "instance is taken out", "instances are taken out", "for what callers report"),
+)
+"""Numbers of the summary: for one, for several, and why."""
+
+
 def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
     """What is out of the ordinary, in sentences."""
     if not found["store"]["writable"]:
@@ -68,14 +87,9 @@ def _remarks(found: Mapping[str, Any]) -> Iterator[str]:
         yield "Mass-expiry protection is switched off; `regista health protection on` switches it on."
     for each in found["protections"]:
         yield one_line(each["sentence"])
-    for count, told in (
-        (found["panicking"], "services give out all their instances, as too few are passing."),
-        (found["flapping"], "checks are held at their worse status, as they change too often."),
-        (found["suspects"], "instances are kept that have not been heard of."),
-        (found["ejected"], "instances are taken out for what their callers report."),
-    ):
-        if count:
-            yield f"{count} {told}"
+    for what, one, several, because in _COUNTED:
+        if count := found[what]:
+            yield f"{count} {one if count == 1 else several}, {because}."
 
 
 def _remark(listed: Mapping[str, Any]) -> str:

@@ -45,17 +45,17 @@ def report(
     if outcome not in OUTCOMES and not (outcome.isascii() and outcome.isdigit()):
         raise click.UsageError(f"--outcome is one of {', '.join(OUTCOMES)}, or the status code of an HTTP answer")
     fields = {
-        "Service": service,
-        "ID": instance_id,
-        "Outcome": int(outcome) if outcome.isdigit() else outcome,
-        "Count": count,
-        **({"LatencyMs": latency_ms} if latency_ms is not None else {}),
-        **({"Node": node} if node else {}),
+        "service": service,
+        "id": instance_id,
+        "outcome": int(outcome) if outcome.isdigit() else outcome,
+        "count": count,
+        **({"latency_ms": latency_ms} if latency_ms is not None else {}),
+        **({"node": node} if node else {}),
     }
-    answer = client.put(["regista", "report"], {"Reports": [fields]})
+    answer = client.put(["regista", "report"], {"reports": [fields]})
     if as_json:
         print_body(answer)
-    elif not answer.decode()["Accepted"]:
+    elif not answer.decode()["accepted"]:
         raise click.ClickException(
             f'no instance "{instance_id}" of service "{service}" is known, or several nodes have one; then name '
             "its --node"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 from collections.abc import Callable
 from typing import Literal
 
@@ -39,6 +40,7 @@ class Ending(msgspec.Struct, eq=False):
         queued_s: since when nothing but the rates keeps it, in state `queued`.
         is_marked: people are told of it.
         vain_dials: how often in a row its port was dialled and nothing could be told.
+        kept_until_s: how long an answering port keeps it; infinite before it was found to answer.
     """
 
     slot: str
@@ -56,6 +58,7 @@ class Ending(msgspec.Struct, eq=False):
     queued_s: float = 0.0
     is_marked: bool = False
     vain_dials: int = 0
+    kept_until_s: float = math.inf
 
 
 def told_scope(name: str) -> str:
@@ -83,11 +86,15 @@ def told_graced(ending: Ending, *, until: float) -> str:
     return f"{_began(ending)}, but it is kept until {format_time(until)}: most of the others are heard again."
 
 
-def told_kept(ending: Ending, *, dialled: float) -> str:
-    """What is said of an instance that is silent but there."""
+def told_kept(ending: Ending, *, dialled: float, until: float) -> str:
+    """What is said of an instance that is silent but there.
+
+    Args:
+        dialled, until: seconds since the epoch.
+    """
     return (
         f"{_began(ending)}, but its port answers (dialled at {format_time(dialled)}): it is silent and kept, "
-        "until it is heard or the port is closed."
+        f"until it is heard or the port is closed, or till {format_time(until)}."
     )
 
 

@@ -87,6 +87,7 @@ class Guard:
         self._dialler = dialler
         dialler.on_answer = self.on_answer
         self._counters = counters
+        self._kept_s_max = settings.protection_silent_s_max
         self._now_s = now_s
         self._wall_clock = wall_clock
         rate = Rate(settings.expiries_per_s, settings.expiries_burst)
@@ -145,10 +146,18 @@ class Guard:
         if not answer:
             self._release(ending)
             return
+        ending.kept_until_s = min(ending.kept_until_s, now_s + self._kept_s_max)
+        if now_s >= ending.kept_until_s:
+            self._counters.verifications["given-up"] += 1
+            self._release(ending)
+            return
         self._uncount(ending)
         self._move(ending, "kept")
-        ending.due_s = now_s + max(ending.patience_s, _DIAL_AGAIN_S)
-        self._suspects.tell(ending, told_kept(ending, dialled=self._wall_clock()))
+        ending.due_s = min(now_s + max(ending.patience_s, _DIAL_AGAIN_S), ending.kept_until_s)
+        wall_s = self._wall_clock()
+        self._suspects.tell(
+            ending, told_kept(ending, dialled=wall_s, until=wall_s + ending.kept_until_s - now_s)
+        )
 
     # ---- what the operator says and asks ----
 

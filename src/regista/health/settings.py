@@ -191,6 +191,14 @@ class HealthSettings:
         at_least=1,
         at_most=86400,
     )
+    protection_silent_s_max: float = setting(
+        3600.0,
+        "How long an instance may go on being silent after that while its port answers; then it goes all the "
+        "same. Longer keeps those whose heartbeat alone is broken; shorter gets rid of those that hang sooner.",
+        unit="s",
+        at_least=1,
+        at_most=30 * 86400,
+    )
     dials_at_once_max: int = setting(
         128,
         "How many ports are dialled at once to verify whether silent instances are there. More verifies thousands "

@@ -81,7 +81,7 @@ def test_what_is_odd_is_told_in_sentences(regista, agent):
         "Mass-expiry protection is switched off; `regista health protection on` switches it on.\n"
         "3 of 10 instances of service web are silent and kept.\n"
     ) in result.stdout
-    assert "1 services give out all their instances, as too few are passing.\n" in result.stdout
+    assert "1 service gives out all its instances, as too few are passing.\n" in result.stdout
     assert result.stdout.endswith("  panic, 1 flapping\n")
     assert result.stderr == "There are more: --after web\n"
 

@@ -207,6 +207,21 @@ async def test_protection_ends_by_verifying(caplog):
     assert fleet.scheduler.counters.verifications == {"answers": 4, "closed": 58}
 
 
+async def test_an_open_port_does_not_keep_the_silent_for_ever():
+    """Who hangs answers at its port as long as it likes: after the time for that, it goes, and not before."""
+    fleet = await partitioned(protection_silent_s_max=1800.0)
+    fleet.verifier.open_ports = {1000, 1001}
+    await fleet.live(600)
+    hanging = set(fleet.keys[:2])
+    assert hanging <= fleet.there
+    await fleet.live(1700)
+    assert hanging <= fleet.there
+    await fleet.live(150)
+    assert fleet.there == set(fleet.keys[60:])
+    assert fleet.scheduler.counters.verifications["given-up"] == 2
+    assert not fleet.suspects
+
+
 async def test_port_of_a_successor_saves_nobody():
     """A suspect at whose address and port another instance is registered, and heard, goes although that answers."""
     fleet = await partitioned()

@@ -17,61 +17,61 @@ def decode(value, *, reports_max=10):
     )
 
 
-FULL = {"Service": "web", "ID": "w1", "Node": "n1", "Outcome": "timeout", "Count": 3, "LatencyMs": 12.5}
+FULL = {"service": "web", "id": "w1", "node": "n1", "outcome": "timeout", "count": 3, "latency_ms": 12.5}
 
 
 def test_objects_and_lists_say_the_same():
     """In a list the values stand in the order service, id, outcome, count, latency, node."""
     report = OutcomeReport("web", "w1", "timeout", 3, 12.5, "n1")
-    assert decode({"Reports": [FULL]}) == [report]
-    assert decode({"Rows": [["web", "w1", "timeout", 3, 12.5, "n1"]]}) == [report]
-    assert decode({"Rows": [["web", "w1"]], "Reports": [FULL]}) == [report, OutcomeReport("web", "w1")]
-    assert decode({"Reports": [{"Service": "web", "ID": "w1", "Outcome": 503}]})[0].outcome == 503
-    assert decode({"Reports": [{"Service": "web", "ID": "w1", "LatencyMs": 4}]})[0] == OutcomeReport(
+    assert decode({"reports": [FULL]}) == [report]
+    assert decode({"rows": [["web", "w1", "timeout", 3, 12.5, "n1"]]}) == [report]
+    assert decode({"rows": [["web", "w1"]], "reports": [FULL]}) == [report, OutcomeReport("web", "w1")]
+    assert decode({"reports": [{"service": "web", "id": "w1", "outcome": 503}]})[0].outcome == 503
+    assert decode({"reports": [{"service": "web", "id": "w1", "latency_ms": 4}]})[0] == OutcomeReport(
         "web", "w1", "success", 1, 4.0, ""
     )
     assert decode({}) == []
 
 
 WRONG = [
-    ({"Reports": [FULL, FULL, FULL, FULL | {"Outcome": "bad"}]}, "Reports[3].Outcome"),
-    ({"Reports": [FULL | {"Outcome": 99}]}, "Reports[0].Outcome"),
-    ({"Reports": [FULL | {"Outcome": 600}]}, "Reports[0].Outcome"),
-    ({"Reports": [FULL | {"Outcome": True}]}, "Reports[0].Outcome"),
-    ({"Reports": [FULL | {"Outcome": None}]}, "Reports[0].Outcome"),
-    ({"Reports": [FULL | {"Count": 0}]}, "Reports[0].Count"),
-    ({"Reports": [FULL | {"Count": -5}]}, "Reports[0].Count"),
-    ({"Reports": [FULL | {"Count": 1.5}]}, "Reports[0].Count"),
-    ({"Reports": [FULL | {"Count": 10**30}]}, "Reports[0].Count"),
-    ({"Reports": [FULL | {"LatencyMs": "12ms"}]}, "Reports[0].LatencyMs"),
-    ({"Reports": [FULL | {"LatencyMs": -1}]}, "Reports[0].LatencyMs"),
-    ({"Reports": [FULL | {"LatencyMs": 1e9}]}, "Reports[0].LatencyMs"),
-    (b'{"Reports":[{"Service":"web","ID":"w1","LatencyMs":1e999}]}', "Reports[0].LatencyMs"),
-    (b'{"Reports":[{"Service":"web","ID":"w1","LatencyMs":NaN}]}', ""),
-    ({"Reports": [FULL | {"Service": 7}]}, "Reports[0].Service"),
-    ({"Reports": [FULL | {"Service": ""}]}, "Reports[0].Service"),
-    ({"Reports": [FULL | {"ID": "x" * 513}]}, "Reports[0].ID"),
-    ({"Reports": [FULL | {"Node": ["n1"]}]}, "Reports[0].Node"),
-    ({"Reports": [FULL | {"Nodes": "n1"}]}, "Reports[0]"),
-    ({"Reports": [{"Service": "web"}]}, "Reports[0]"),
-    ({"Reports": ["web"]}, "Reports[0]"),
-    ({"Reports": {"Service": "web"}}, "Reports"),
-    ({"Reports": None}, "Reports"),
-    ({"Rows": [["web", "w1"], ["web", "w1", "bad"]]}, "Rows[1].Outcome"),
-    ({"Rows": [["web", "w1", "5xx", 0]]}, "Rows[0].Count"),
-    ({"Rows": [["web", "w1", "5xx", 1, -1]]}, "Rows[0].LatencyMs"),
-    ({"Rows": [["web", "w1", "5xx", 1, None, 1]]}, "Rows[0].Node"),
-    ({"Rows": [["web", "w1", "5xx", 1, None, "n1", 1]]}, "Rows"),
-    ({"Rows": [["web"]]}, "Rows[0]"),
+    ({"reports": [FULL, FULL, FULL, FULL | {"outcome": "bad"}]}, "reports[3].outcome"),
+    ({"reports": [FULL | {"outcome": 99}]}, "reports[0].outcome"),
+    ({"reports": [FULL | {"outcome": 600}]}, "reports[0].outcome"),
+    ({"reports": [FULL | {"outcome": True}]}, "reports[0].outcome"),
+    ({"reports": [FULL | {"outcome": None}]}, "reports[0].outcome"),
+    ({"reports": [FULL | {"count": 0}]}, "reports[0].count"),
+    ({"reports": [FULL | {"count": -5}]}, "reports[0].count"),
+    ({"reports": [FULL | {"count": 1.5}]}, "reports[0].count"),
+    ({"reports": [FULL | {"count": 10**30}]}, "reports[0].count"),
+    ({"reports": [FULL | {"latency_ms": "12ms"}]}, "reports[0].latency_ms"),
+    ({"reports": [FULL | {"latency_ms": -1}]}, "reports[0].latency_ms"),
+    ({"reports": [FULL | {"latency_ms": 1e9}]}, "reports[0].latency_ms"),
+    (b'{"reports":[{"service":"web","id":"w1","latency_ms":1e999}]}', "reports[0].latency_ms"),
+    (b'{"reports":[{"service":"web","id":"w1","latency_ms":NaN}]}', ""),
+    ({"reports": [FULL | {"service": 7}]}, "reports[0].service"),
+    ({"reports": [FULL | {"service": ""}]}, "reports[0].service"),
+    ({"reports": [FULL | {"id": "x" * 513}]}, "reports[0].id"),
+    ({"reports": [FULL | {"node": ["n1"]}]}, "reports[0].node"),
+    ({"reports": [FULL | {"nodes": "n1"}]}, "reports[0]"),
+    ({"reports": [{"service": "web"}]}, "reports[0]"),
+    ({"reports": ["web"]}, "reports[0]"),
+    ({"reports": {"service": "web"}}, "reports"),
+    ({"reports": None}, "reports"),
+    ({"rows": [["web", "w1"], ["web", "w1", "bad"]]}, "rows[1].outcome"),
+    ({"rows": [["web", "w1", "5xx", 0]]}, "rows[0].count"),
+    ({"rows": [["web", "w1", "5xx", 1, -1]]}, "rows[0].latency_ms"),
+    ({"rows": [["web", "w1", "5xx", 1, None, 1]]}, "rows[0].node"),
+    ({"rows": [["web", "w1", "5xx", 1, None, "n1", 1]]}, "rows"),
+    ({"rows": [["web"]]}, "rows[0]"),
     ({"Row": []}, ""),
     ([FULL], ""),
     (b"", ""),
     (b"{", ""),
-    (b'{"Reports":[]} {}', ""),
-    (b'{"Reports":[{"Service":"\xff"}]}', ""),
+    (b'{"reports":[]} {}', ""),
+    (b'{"reports":[{"service":"\xff"}]}', ""),
     (b"[" * 100_000, ""),
-    ({"Reports": [FULL] * 11}, "Reports"),
-    ({"Rows": [["web", "w1"]] * 11}, "Rows"),
+    ({"reports": [FULL] * 11}, "reports"),
+    ({"rows": [["web", "w1"]] * 11}, "rows"),
 ]
 
 

@@ -1,6 +1,6 @@
 """/v1/regista/report and /v1/regista/health/passive: what callers found, and what it comes to.
 
-A body has reports as objects (`Reports`), or as lists of the same values in order (`Rows`), which take a third of
+A body has reports as objects (`reports`), or as lists of the same values in order (`rows`), which take a third of
 the bytes; or both. It may be packed with gzip.
 """
 
@@ -37,27 +37,27 @@ _HOSTS_MAX = 1000
 _HOSTS_LIMIT_MAX = 100_000
 
 
-class _Report(msgspec.Struct, forbid_unknown_fields=True, rename="pascal"):
+class _Report(msgspec.Struct, forbid_unknown_fields=True):
     service: Name
-    id: Name = msgspec.field(name="ID")
+    id: Name
     outcome: Outcome | Code = "success"
     count: Count = 1
     latency_ms: LatencyMs | None = None
     node: str = ""
 
 
-class _Reports(msgspec.Struct, forbid_unknown_fields=True, rename="pascal"):
+class _Reports(msgspec.Struct, forbid_unknown_fields=True):
     reports: list[_Report] = []
     rows: list[OutcomeReport] = []
 
 
 _FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(_Report))
-_ROW_FIELD = re.compile(r"^(Rows\[[0-9]+\])\[([0-9])\]")
+_ROW_FIELD = re.compile(r"^(rows\[[0-9]+\])\[([0-9])\]")
 assert [field.name for field in msgspec.structs.fields(_Report)] == [
     field.name for field in msgspec.structs.fields(OutcomeReport)
 ]
 
-_OUTCOME = ".Outcome"
+_OUTCOME = ".outcome"
 
 _decode = msgspec.json.Decoder(_Reports).decode
 
@@ -101,7 +101,7 @@ class Reports:
         if not settings.enabled:
             raise Forbidden("reports are not taken here; set passive.enabled to true in the agent's configuration")
         accepted, unknown = self._context.passive.report(await read_reports(request, settings))
-        return json_response(request, {"Accepted": accepted, "Unknown": unknown})
+        return json_response(request, {"accepted": accepted, "unknown": unknown})
 
     def passive(self, request: Request) -> Response:
         """GET regista/health/passive: each service that is reported, with its parameters and instances."""
@@ -142,7 +142,7 @@ def decode_reports(body: bytes, *, reports_max: int) -> list[OutcomeReport]:
     """The reports in a body.
 
     Raises:
-        BadInput: they are not what they must be, and then the field is named as `Reports[3].Outcome`; or more than
+        BadInput: they are not what they must be, and then the field is named as `reports[3].outcome`; or more than
             `reports_max`.
     """
     try:
@@ -153,7 +153,7 @@ def decode_reports(body: bytes, *, reports_max: int) -> list[OutcomeReport]:
         if field.endswith(_OUTCOME):
             problem = f"it is one of {', '.join(OUTCOMES)}, or the status code of an HTTP answer"
         elif not field and problem.startswith("Expected `array` of at most"):
-            field = "Rows"
+            field = "rows"
         raise BadInput(f"Invalid {field or 'body'}: {problem}", field=field) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"Request decode failed: {error}") from error
@@ -161,7 +161,7 @@ def decode_reports(body: bytes, *, reports_max: int) -> list[OutcomeReport]:
     if count > reports_max:
         raise BadInput(
             f"there are {count} reports; at most {reports_max} are taken at once (passive.reports_max)",
-            field="Reports" if found.reports else "Rows",
+            field="reports" if found.reports else "rows",
         )
     return [OutcomeReport(*msgspec.structs.astuple(each)) for each in found.reports] + found.rows
 
