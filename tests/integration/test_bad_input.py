@@ -501,6 +501,10 @@ WIRE_CASES = {
         raw(PUT, HOST, CLOSE, b"Content-Encoding: gzip", b"Content-Length: 8", body=b"not gzip"),
         400,
     ),
+    "a body packed in a way of others": (
+        raw(PUT, HOST, CLOSE, b"Content-Encoding: br", b"Content-Length: 3", body=b"abc"),
+        415,
+    ),
     "raw bytes in the path": (raw(b"GET /v1/health/service/\xff HTTP/1.1", HOST, CLOSE), 400),
     "raw bytes and an escape in the path": (raw(b"GET /v1/health/service/\xff%20 HTTP/1.1", HOST, CLOSE), 400),
     "raw bytes in a parameter": (raw(b"GET /v1/catalog/nodes?dc=\xff HTTP/1.1", HOST, CLOSE), 400),
@@ -514,7 +518,7 @@ WIRE_CASES = {
 
 @pytest.mark.parametrize("case", WIRE_CASES)
 def test_what_is_not_http_is_refused(unchanged, case):
-    """Bytes that are no sound HTTP request are a 400, whatever is wrong with them."""
+    """Bytes that are no sound HTTP request are refused with the code beside them, and a sentence."""
     sent, status = WIRE_CASES[case]
     answered, _, text = ask(unchanged.http, sent)
     assert answered == status, text

@@ -13,7 +13,7 @@ import termios
 from typing import Any, Protocol
 
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError, LineTooLong
 from aiohttp.web_protocol import RequestHandler
 
 from regista.protocols.http.dispatch import Dispatcher, Head
@@ -158,12 +158,19 @@ class ClientConnection(RequestHandler):
                 "X-Regista-Limit": "http.head_bytes_max",
                 "X-Regista-Limit-Max": str(self.max_line_size),
             }
-        response = web.Response(
-            status=400,
-            text=f"The request's head can't be read: {why}. A line may have {self.max_line_size} bytes "
-            f"(http.head_bytes_max in the agent's configuration), a head {HEADERS_MAX} headers.",
-            headers=headers,
+        status, text = (
+            400,
+            (
+                f"The request's head can't be read: {why}. A line may have {self.max_line_size} bytes "
+                f"(http.head_bytes_max in the agent's configuration), a head {HEADERS_MAX} headers."
+            ),
         )
+        if isinstance(exc, ContentEncodingError):
+            status, text = (
+                415,
+                "The body is packed in a way that is not understood. Use gzip, or send it as it is.",
+            )
+        response = web.Response(status=status, text=text, headers=headers)
         response.force_close()
         return response
 

@@ -229,7 +229,9 @@ def _reader(carried: web.BaseRequest) -> BodyReader:
                     raise body_too_large(bytes_max, size)
                 parts.append(part)
         except web.RequestPayloadError as error:
-            raise BadInput(f"the body can't be read: {error}") from error
+            # aiohttp's own sentence begins with a code and a line of its own.
+            why = " ".join(str(error).split()).removeprefix("400, message: ")
+            raise BadInput(f"the body can't be read: {why}; send all of it, packed as its head says") from error
         return b"".join(parts)
 
     return read
