@@ -155,9 +155,7 @@ class Guard:
         self._move(ending, "kept")
         ending.due_s = min(now_s + max(ending.patience_s, _DIAL_AGAIN_S), ending.kept_until_s)
         wall_s = self._wall_clock()
-        self._suspects.tell(
-            ending, told_kept(ending, dialled=wall_s, until=wall_s + ending.kept_until_s - now_s)
-        )
+        self._suspects.tell(ending, told_kept(ending, dialled=wall_s, until=wall_s + ending.kept_until_s - now_s))
 
     # ---- what the operator says and asks ----
 
