@@ -34,7 +34,10 @@ class Draft:
 
     def put(self, entry: Entry[R] | None, record: R) -> None:
         """Makes `record` true where `entry` was found."""
-        kind, key = name = (record.kind, record.key)
+        self._put(record.kind, record.key, entry, record)
+
+    def _put(self, kind: str, key: str, entry: Entry[Record] | None, record: Record) -> None:
+        name = (kind, key)
         self._conditions[name] = Condition(kind, key, entry.modify_index if entry else 0)
         if entry is None:
             self._changes[name] = Put(record)

@@ -58,9 +58,10 @@ class LiveDraft(Draft):
 
     def put(self, entry: Entry[R] | None, record: R) -> None:  # noqa: ARG002 - the replica's own is what counts
         """Makes `record` true where `entry` was found."""
-        super().put(self.catalog.find(record.kind, record.key), record)
-        if isinstance(record, Check) and record.status == CRITICAL:
-            self._end_sessions(self.catalog.sessions.by_check.get(record.key))
+        kind, key = record.kind, record.key
+        self._put(kind, key, self.catalog.find(kind, key), record)
+        if kind == Check.kind and isinstance(record, Check) and record.status == CRITICAL:
+            self._end_sessions(self.catalog.sessions.by_check.get(key))
 
     def delete(self, entry: Entry[Record]) -> None:
         """Makes an end of what was found."""

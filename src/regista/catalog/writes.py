@@ -8,7 +8,7 @@ identical registration costs no index.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -70,14 +70,14 @@ def register_service(catalog: Catalog, wanted: Registration, *, now_s: float) ->
     """
     draft = LiveDraft(catalog)
     service = wanted.service
-    found = catalog.services.get(service.key)
+    key = service.key
+    found = catalog.services.get(key)
     if found and service.manager != "server":
         refuse_servers_own(found)
     claimed = service.incarnation
     if claimed:
         check_incarnation(catalog, service.node, service.id, claimed)
-        key = tombstone_key(service.node, service.id, claimed)
-        draft.rests_on(Tombstone.kind, key, None)
+        draft.rests_on(Tombstone.kind, tombstone_key(service.node, service.id, claimed), None)
     elif found:
         service = msgspec.structs.replace(service, incarnation=found.record.incarnation)
     else:
@@ -353,13 +353,12 @@ def managed_by(catalog: Catalog, node: str, manager: Manager) -> tuple[list[Entr
 
 
 def _put_checks(
-    catalog: Catalog, draft: Draft, service: Service, checks: Iterable[Check], *, replace_checks: bool
+    catalog: Catalog, draft: Draft, service: Service, checks: Sequence[Check], *, replace_checks: bool
 ) -> None:
-    kept = set()
     for check in checks:
         _put_check(catalog, draft, check)
-        kept.add(check.key)
     if replace_checks:
+        kept = {check.key for check in checks}
         for entry in catalog.check_indexes.by_instance.get(service.key, ()):
             if entry.record.key not in kept and not is_own_check(entry.record):
                 draft.delete(entry)
@@ -404,8 +403,9 @@ def _put_check(catalog: Catalog, draft: Draft, check: Check) -> None:
 
 def put_check_of(catalog: Catalog, draft: Draft, found: Entry[Check] | None, check: Check) -> None:
     """Makes `check` true where `found` was; its instance is renewed if it did not have this check before."""
-    owner = catalog.services.get(check.service_key)
-    if owner and (found is None or found.record.service_key != check.service_key):
+    service_key = check.service_key
+    owner = catalog.services.get(service_key)
+    if owner and (found is None or found.record.service_key != service_key):
         draft.renew(owner)
     draft.put(found, check)
 

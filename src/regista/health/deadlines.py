@@ -47,7 +47,8 @@ class Deadlines:
         if heaped is None or at_s < heaped:
             self._heaped[key] = at_s
             heapq.heappush(self._heap, (at_s, key))
-            self._sweep()
+            if heaped is not None:
+                self._sweep()
 
     def drop(self, key: str) -> None:
         """Forgets the key, if it is there."""

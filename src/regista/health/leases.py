@@ -50,10 +50,9 @@ class Leases:
         self._leases: dict[str, _Lease] = {}
         self._deadlines = Deadlines()
 
-    def note(self, entry: Entry[Service], now_s: float) -> None:
+    def note(self, key: str, entry: Entry[Service], now_s: float) -> None:
         """Brings an instance's lease into line with its record; a new or changed one starts with a whole TTL."""
         service = entry.record
-        key = service.key
         if service.ttl_s <= 0:
             self.drop(key)
             return

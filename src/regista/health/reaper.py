@@ -61,18 +61,20 @@ class Reaper:
         self._critical: dict[str, _Critical] = {}
         self._deadlines = Deadlines()
 
-    def note(self, entry: Entry[Check], now_s: float) -> None:
+    def note(self, key: str, entry: Entry[Check], now_s: float) -> None:
         """Takes notice of a check's status and definition. One that belongs to no service ends nothing."""
         check = entry.record
-        if check.status != CRITICAL or not check.service_id or self._after_s(check) <= 0:
-            self.drop(check.key)
+        after_s = self._after_s(check) if check.status == CRITICAL and check.service_id else 0.0
+        if after_s <= 0:
+            self.drop(key)
             return
-        critical = self._critical.get(check.key)
+        critical = self._critical.get(key)
+        service_key = check.service_key
         asked_index = entry.modify_index if is_drain(check) else 0
-        if critical is None or critical.service_key != check.service_key or critical.asked_index != asked_index:
-            self.drop(check.key)
-            critical = self._critical[check.key] = _Critical(check.service_key, now_s, asked_index)
-        self._deadlines.set(check.key, critical.since_s + self._after_s(check))
+        if critical is None or critical.service_key != service_key or critical.asked_index != asked_index:
+            self.drop(key)
+            critical = self._critical[key] = _Critical(service_key, now_s, asked_index)
+        self._deadlines.set(key, critical.since_s + after_s)
 
     def restart(self, key: str, now_s: float) -> None:
         """Counts a check's time in critical anew: it was found to be better, though that may not be written yet.

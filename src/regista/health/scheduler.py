@@ -331,15 +331,17 @@ class Scheduler:
             return
         now_s = self.hearing.now_s()
         node_key = self._node.lower()
+        here: list[Check | Service] = []
         for change in batch.changes:
             record = change.record
             self._silence.sessions.note(change, now_s)
             self.passive.note(change)
-            if isinstance(record, Check | Service):
+            if isinstance(record, (Check, Service)):
                 changed_node_key = record.node.lower()
                 self._aliases.note(changed_node_key)
                 if changed_node_key == node_key:
-                    self._watching.follow(record)
+                    here.append(record)
+        self._watching.follow(here)
         self._timer.look_soon()
 
     def _on_observation(self, watched: WatchedCheck, observation: Observation) -> None:

@@ -56,7 +56,7 @@ class Scopes:
     def note(self, key: str) -> None:
         """Brings it into line with the catalog whether silence could end this instance."""
         entry = self._catalog.services.get(key)
-        name = entry.record.name.lower() if entry is not None and self._is_at_risk(entry.record) else ""
+        name = entry.record.name.lower() if entry is not None and self._is_at_risk(key, entry.record) else ""
         before = self._members.get(key, "")
         if name == before:
             return
@@ -108,12 +108,12 @@ class Scopes:
             for name in [name for name, scope in self._services.items() if scope.is_idle(now_s)]:
                 del self._services[name]
 
-    def _is_at_risk(self, service: Service) -> bool:
+    def _is_at_risk(self, key: str, service: Service) -> bool:
         if service.manager not in _MANAGERS:
             return False
         if service.ttl_s > 0:
             return True
-        for entry in self._catalog.check_indexes.by_instance.get(service.key, ()):
+        for entry in self._catalog.check_indexes.by_instance.get(key, ()):
             definition = entry.record.definition
             if definition is None or is_drain(entry.record):
                 continue

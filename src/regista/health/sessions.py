@@ -14,12 +14,24 @@ Source: Consul 1.9 (behaviour): twice the TTL; a new leader gives every session 
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 from regista.catalog import Catalog, destroy_session, is_well, settle_session
 from regista.health.counters import Counters
 from regista.health.deadlines import Deadlines
 from regista.health.outbox import Outbox
-from regista.model import Change, Check, KvEntry, Node, Put, Session, Transaction, caused_by, format_duration
+from regista.model import (
+    Change,
+    Check,
+    Entry,
+    KvEntry,
+    Node,
+    Put,
+    Session,
+    Transaction,
+    caused_by,
+    format_duration,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -48,22 +60,22 @@ class SessionWatch:
         """Takes notice of a change that the replica has applied."""
         record = change.record
         sessions = self._catalog.sessions
-        if isinstance(record, Session):
+        if isinstance(record, Check):
+            for entry in _of(sessions.by_check, record):
+                self._look_after(entry.record)
+        elif isinstance(record, Node):
+            for entry in _of(sessions.by_node, record):
+                self._look_after(entry.record)
+        elif isinstance(record, KvEntry):
+            if record.session and record.session not in sessions.entries and isinstance(change, Put):
+                self._settle(record.session)
+        elif isinstance(record, Session):
             if isinstance(change, Put):
                 self._follow(record, now_s)
             else:
                 self._drop(record.id)
                 if record.id in self._catalog.kv.held:
                     self._settle(record.id)
-        elif isinstance(record, KvEntry):
-            if record.session and record.session not in sessions.entries and isinstance(change, Put):
-                self._settle(record.session)
-        elif isinstance(record, Check) and record.key in sessions.by_check:
-            for entry in sessions.by_check[record.key].values():
-                self._look_after(entry.record)
-        elif isinstance(record, Node) and record.key in sessions.by_node:
-            for entry in sessions.by_node[record.key].values():
-                self._look_after(entry.record)
 
     def renew(self, key: str, now_s: float) -> None:
         """Gives the session a whole TTL again, if it has one."""
@@ -122,6 +134,11 @@ class SessionWatch:
             lambda: logger.info("session %s was settled: what it needs, or it itself, is gone", key),
             cause=caused_by("server", source=key, reason="what the session needs, or the session, is gone"),
         )
+
+
+def _of(sessions: Mapping[str, Mapping[str, Entry[Session]]], record: Check | Node) -> tuple[Entry[Session], ...]:
+    """The sessions that need the record; without making its key where there are none, as is usual."""
+    return tuple(sessions[record.key].values()) if sessions and record.key in sessions else ()
 
 
 def _slot(key: str) -> str:

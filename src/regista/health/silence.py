@@ -25,7 +25,6 @@ from regista.health.scopes import Scopes
 from regista.health.sessions import SessionWatch
 from regista.health.settings import HealthSettings
 from regista.health.statuses import Statuses, WatchedCheck
-from regista.model import Check, Service
 
 
 class Part(Protocol):
@@ -118,9 +117,9 @@ class Silence:
 
     # ---- who is heard, and who there is ----
 
-    def note(self, record: Check | Service) -> None:
+    def note(self, key: str) -> None:
         """Takes notice of an instance that changed, or one of its checks."""
-        self._scopes.note(record.service_key if isinstance(record, Check) else record.key)
+        self._scopes.note(key)
 
     def renew_check(self, key: str) -> None:
         """Gives a TTL check a whole TTL again; does nothing for any other check."""

@@ -10,6 +10,7 @@ import msgspec
 from regista.catalog import Catalog, set_check_status
 from regista.health.counters import Counters
 from regista.health.decide import Hysteresis
+from regista.health.doubt import target_host
 from regista.health.flapping import Flaps
 from regista.health.outbox import Outbox, Plan
 from regista.model import Cause, Check, CheckDefinition, Entry, Status, Transaction
@@ -26,7 +27,6 @@ class WatchedCheck(msgspec.Struct, eq=False, gc=False):
         create_index: which life of the key it is; a check that was deleted and registered again has another.
         kind: see `decide_kind`.
         flaps: how its results have changed lately.
-        host: the host beyond the network that it looks at; "" for this machine, or none.
         slot_s: its place in the cadence of probes, in listening time; the prober's, as is the next.
         probe_s: when its next probe is to start, within that place.
     """
@@ -38,9 +38,17 @@ class WatchedCheck(msgspec.Struct, eq=False, gc=False):
     kind: str
     hysteresis: Hysteresis
     flaps: Flaps
-    host: str = ""
     slot_s: float = 0.0
     probe_s: float = 0.0
+    _host: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The host beyond the network that it looks at; "" for this machine, or none."""
+        if self._host is None:
+            # Only now: most checks that are registered were never probed yet, and it takes some microseconds.
+            self._host = target_host(self.definition)
+        return self._host
 
     def entry_in(self, catalog: Catalog) -> Entry[Check] | None:
         """What the replica has of this life of the check."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
 from regista.catalog import Catalog
 from regista.health.aliases import Aliases
 from regista.health.decide import fresh_hysteresis
-from regista.health.doubt import target_host
 from regista.health.flapping import fresh_flaps
 from regista.health.kind_rule import KindRule
 from regista.health.listening import ListeningClock
@@ -60,27 +59,33 @@ class Watching:
     def take_over(self, node: str) -> None:
         """Watches what the catalog has of this node."""
         node_key = node.lower()
-        for check in list(self._catalog.check_indexes.by_node.get(node_key, {}).values()):
-            self.follow(check.record)
-        for service in list(self._catalog.service_indexes.by_node.get(node_key, {}).values()):
-            self.follow(service.record)
+        checks = self._catalog.check_indexes.by_node.get(node_key, {}).values()
+        services = self._catalog.service_indexes.by_node.get(node_key, {}).values()
+        self.follow([*(entry.record for entry in checks), *(entry.record for entry in services)])
 
-    def follow(self, record: Check | Service) -> None:
-        """Takes notice of a check or an instance of this node that has changed, or is gone."""
-        if isinstance(record, Check):
-            self._follow_check(record.key)
-        else:
-            self._follow_service(record.key)
-        self._silence.note(record)
+    def follow(self, records: Iterable[Check | Service]) -> None:
+        """Takes notice of checks and instances of this node that have changed, or are gone."""
+        now_s = self._silence.hearing.now_s()
+        instances: dict[str, None] = {}
+        for record in records:
+            key = record.key
+            if isinstance(record, Check):
+                self._follow_check(key, now_s)
+                instances[record.service_key] = None
+            else:
+                self._follow_service(key, now_s)
+                instances[key] = None
+        for key in instances:
+            self._silence.note(key)
 
-    def _follow_service(self, key: str) -> None:
+    def _follow_service(self, key: str, now_s: float) -> None:
         entry = self._catalog.services.get(key)
         if entry is None or entry.record.manager not in _MANAGERS:
             self._silence.leases.drop(key)
         else:
-            self._silence.leases.note(entry, self._silence.hearing.now_s())
+            self._silence.leases.note(key, entry, now_s)
 
-    def _follow_check(self, key: str) -> None:
+    def _follow_check(self, key: str, now_s: float) -> None:
         entry = self._catalog.checks.get(key)
         watched = self.checks.get(key)
         reaper = self._silence.reaper
@@ -96,28 +101,27 @@ class Watching:
             or watched.create_index != entry.create_index
             or watched.definition != entry.record.definition
         ):
-            self._watch(entry, watched)
-        reaper.note(entry, self._silence.hearing.now_s())
+            self._watch(key, entry, watched, now_s)
+        reaper.note(key, entry, now_s)
 
-    def _watch(self, entry: Entry[Check], before: WatchedCheck | None) -> None:
+    def _watch(self, key: str, entry: Entry[Check], before: WatchedCheck | None, now_s: float) -> None:
         """Runs the check as its definition says now; nothing counts that was found under the one before."""
         if before is not None:
             self._forget(before)
         definition = entry.record.definition
         assert definition is not None
         watched = WatchedCheck(
-            key=entry.record.key,
+            key=key,
             node=entry.record.node,
             create_index=entry.create_index,
             definition=definition,
             kind=self._kind_rule.kind_to_run(entry.record),
             hysteresis=fresh_hysteresis(definition),
             flaps=fresh_flaps(entry.record.status),
-            host=target_host(definition),
         )
-        self.checks[watched.key] = watched
+        self.checks[key] = watched
         if watched.kind == "ttl":
-            self._silence.heartbeats.add(watched, self._silence.hearing.now_s())
+            self._silence.heartbeats.add(watched, now_s)
         elif watched.kind == "alias":
             self._aliases.add(watched)
         elif watched.kind in self._probes:

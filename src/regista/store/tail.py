@@ -44,7 +44,8 @@ class LogTail:
         # Every batch after this index is remembered.
         self._floor_index = index
         self._batches_max = batches_max
-        self._arrived = asyncio.Event()
+        # There only while somebody waits for it.
+        self._arrived: asyncio.Event | None = None
 
     def push(self, batch: Batch) -> None:
         """Takes the next batch; to be called for each, in order, on the loop's thread."""
@@ -53,8 +54,9 @@ class LogTail:
         self._latest.append(batch)
         if len(self._latest) > self._batches_max:
             self._floor_index = self._latest.popleft().index
-        self._arrived.set()
-        self._arrived = asyncio.Event()
+        if self._arrived is not None:
+            self._arrived.set()
+            self._arrived = None
 
     async def after(self, index: int) -> Sequence[Batch]:
         """The next batches after an index, at least one, once there is one; a piece of them if there are many.
@@ -64,6 +66,8 @@ class LogTail:
             StoreUnavailable: it can't be read just now.
         """
         while self.index <= index:
+            if self._arrived is None:
+                self._arrived = asyncio.Event()
             await self._arrived.wait()
         if index < self._floor_index:
             return await self._log.changes(index, batches_max=_PIECE_BATCHES)

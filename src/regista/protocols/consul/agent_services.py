@@ -127,11 +127,13 @@ class AgentServices:
             lambda catalog: register_service(catalog, registration, now_s=context.wall_clock()),
             cause=request_cause(request),
         )
-        context.health.renew_service(wanted.service.key)
+        key = wanted.service.key
+        context.health.renew_service(key)
         sidecar_checks = wanted.sidecar.checks if wanted.sidecar else ()
         for check in (*wanted.checks, *(sidecar_checks or ())):
-            context.health.renew_check(check.key)
-        return Response(headers=self._identity_headers(wanted.service.key))
+            if check.type == "ttl":
+                context.health.renew_check(check.key)
+        return Response(headers=self._identity_headers(key))
 
     async def deregister(self, request: Request) -> Response:
         """PUT or DELETE agent/service/deregister/{id}: an empty 200, also for an id that is not there."""
@@ -174,7 +176,7 @@ class AgentServices:
                 incarnation=incarnation,
             )
         context.health.renew_service(key)
-        held = self._hash(service)
+        held = self._hash(key, service)
         return json_response(
             request,
             {
@@ -245,9 +247,9 @@ class AgentServices:
         service = entry.record
         return (
             ("X-Regista-Incarnation", service.incarnation.encode("ascii", "replace").decode()),
-            ("X-Regista-Hash", self._hash(service)),
+            ("X-Regista-Hash", self._hash(key, service)),
         )
 
-    def _hash(self, service: Service) -> str:
-        checks = self._context.catalog.check_indexes.by_instance.get(service.key, ())
+    def _hash(self, key: str, service: Service) -> str:
+        checks = self._context.catalog.check_indexes.by_instance.get(key, ())
         return registration_hash(service, (entry.record for entry in checks))

@@ -184,36 +184,50 @@ def definition_of(found: Mapping[str, Any], path: str) -> tuple[str, CheckDefini
     _check_limits(found, invalid)
     _check_targets(found, invalid)
     _check_program(found, kind, invalid)
-    return kind, CheckDefinition(
-        http=found.get("HTTP", "") if kind == "http" else "",
-        method=found.get("Method", ""),
-        header=found.get("Header"),
-        body=found.get("Body", ""),
-        disable_redirects=found.get("DisableRedirects", False),
-        tls_skip_verify=found.get("TLSSkipVerify", False),
-        tls_server_name=found.get("TLSServerName", ""),
-        tcp=found.get("TCP", "") if kind == "tcp" else "",
-        tcp_use_tls=found.get("TCPUseTLS", False),
-        udp=found.get("UDP", "") if kind == "udp" else "",
-        grpc=found.get("GRPC", "") if kind == "grpc" else "",
-        grpc_use_tls=found.get("GRPCUseTLS", False),
-        h2ping=found.get("H2PING", "") if kind == "h2ping" else "",
-        h2ping_use_tls=found.get("H2PingUseTLS", True),
-        script_args=found.get("ScriptArgs") or found.get("Args") or () if kind in ("script", "docker") else (),
-        docker_container_id=found.get("DockerContainerID", "") if kind == "docker" else "",
-        shell=found.get("Shell", ""),
-        os_service=found.get("OSService", "") if kind == "os_service" else "",
-        alias_node=found.get("AliasNode", "") if kind == "alias" else "",
-        alias_service=found.get("AliasService", "") if kind == "alias" else "",
-        ttl_s=found.get("TTL", 0.0) if kind == "ttl" else 0.0,
-        interval_s=interval_s,
-        timeout_s=found.get("Timeout", 0.0),
-        success_before_passing=found.get("SuccessBeforePassing", 0),
-        failures_before_warning=found.get("FailuresBeforeWarning", 0),
-        failures_before_critical=found.get("FailuresBeforeCritical", 0),
-        deregister_critical_service_after_s=found.get("DeregisterCriticalServiceAfter", 0.0),
-        output_bytes_max=found.get("OutputMaxSize", 0),
-    )
+    # Built of what is there, for that is little: most checks have four of thirty fields.
+    given = {_ATTRIBUTES[field]: value for field, value in found.items() if field in _ATTRIBUTES}
+    for field, attribute in _TARGETS[kind]:
+        if field in found:
+            given[attribute] = found[field]
+    if kind in ("script", "docker"):
+        given["script_args"] = found.get("ScriptArgs") or found.get("Args") or ()
+    return kind, CheckDefinition(**given)
+
+
+_ATTRIBUTES = {
+    "Method": "method",
+    "Header": "header",
+    "Body": "body",
+    "DisableRedirects": "disable_redirects",
+    "TLSSkipVerify": "tls_skip_verify",
+    "TLSServerName": "tls_server_name",
+    "TCPUseTLS": "tcp_use_tls",
+    "GRPCUseTLS": "grpc_use_tls",
+    "H2PingUseTLS": "h2ping_use_tls",
+    "Shell": "shell",
+    "Interval": "interval_s",
+    "Timeout": "timeout_s",
+    "SuccessBeforePassing": "success_before_passing",
+    "FailuresBeforeWarning": "failures_before_warning",
+    "FailuresBeforeCritical": "failures_before_critical",
+    "DeregisterCriticalServiceAfter": "deregister_critical_service_after_s",
+    "OutputMaxSize": "output_bytes_max",
+}
+"""The fields of a definition that a check of any kind has as they are written."""
+
+_TARGETS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "http": (("HTTP", "http"),),
+    "tcp": (("TCP", "tcp"),),
+    "udp": (("UDP", "udp"),),
+    "grpc": (("GRPC", "grpc"),),
+    "h2ping": (("H2PING", "h2ping"),),
+    "docker": (("DockerContainerID", "docker_container_id"),),
+    "os_service": (("OSService", "os_service"),),
+    "alias": (("AliasNode", "alias_node"), ("AliasService", "alias_service")),
+    "ttl": (("TTL", "ttl_s"),),
+    "script": (),
+}
+"""Those that only a check of the kind keeps."""
 
 
 def _check_limits(found: Mapping[str, Any], invalid: Callable[[str, str], BadInput]) -> None:

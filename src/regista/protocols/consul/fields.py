@@ -155,7 +155,7 @@ def duration_s(value: Any, path: str) -> float:
                 f"Request decode failed: {error} in {field_name(path)}; write it as 10s, 1m30s or 500ms",
                 field=field_name(path),
             ) from error
-    elif isinstance(value, int | float) and not isinstance(value, bool):
+    elif isinstance(value, (int, float)) and not isinstance(value, bool):
         # Compared first, because an integer may be too large to be made a float.
         seconds = value / 1e9 if abs(value) < _DURATION_NS_MAX else math.inf
     else:

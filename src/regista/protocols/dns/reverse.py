@@ -7,6 +7,8 @@ import ipaddress
 from regista.catalog import Catalog
 from regista.model import Batch, Delete, Node, Record, Service
 
+_KINDS = (Node.kind, Service.kind)
+
 
 class AddressIndex:
     """The keys of nodes, and of instances with an address of their own, by address; IPv6 however it is written."""
@@ -30,6 +32,8 @@ class AddressIndex:
 
     def _on_batch(self, batch: Batch) -> None:
         for change in batch.changes:
+            if change.record.kind not in _KINDS:
+                continue
             if isinstance(change, Delete):
                 self._remove(change.record)
                 continue
@@ -38,11 +42,11 @@ class AddressIndex:
             self._add(change.record)
 
     def _add(self, record: Record) -> None:
-        if isinstance(record, Node | Service) and record.address:
+        if isinstance(record, (Node, Service)) and record.address:
             self._keys(record).setdefault(_plain(record.address), {})[record.key] = None
 
     def _remove(self, record: Record) -> None:
-        if isinstance(record, Node | Service) and record.address:
+        if isinstance(record, (Node, Service)) and record.address:
             keys, address = self._keys(record), _plain(record.address)
             held = keys.get(address, {})
             held.pop(record.key, None)

@@ -11,6 +11,7 @@ what becomes of the connection, save a plain length and `Connection: keep-alive`
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import NamedTuple
 
@@ -30,6 +31,9 @@ _FRAMING = re.compile(
 
 _LINES_MAX = 34
 """32 headers: more than that is not remembered of a head, see `dispatch.KNOWN_HEAD_FIELDS_MAX`."""
+
+_LINES_KEPT = 1024
+"""A client sends the same headers with whatever it asks for; so many clients' are not read again."""
 
 _LINES_ONCE = frozenset(("host", "user-agent", "accept-encoding"))
 
@@ -58,6 +62,13 @@ def read_plain_head(raw: bytes, *, line_bytes_max: int) -> PlainHead | None:
     if found is None or len(raw) > line_bytes_max or raw.count(b"\n") > _LINES_MAX:
         return None
     method, target, lines = found.groups()
+    read = _read_lines(lines)
+    return PlainHead(method.decode(), target.decode(), *read) if read is not None else None
+
+
+@functools.lru_cache(maxsize=_LINES_KEPT)
+def _read_lines(lines: bytes) -> tuple[CIMultiDictProxy[str], int] | None:
+    """The headers, and the length that they tell of the body; None unless they are of the plain form."""
     headers: CIMultiDict[str] = CIMultiDict()
     content_length = 0
     for line in lines.decode("ascii").split("\r\n")[:-1]:
@@ -76,4 +87,4 @@ def read_plain_head(raw: bytes, *, line_bytes_max: int) -> PlainHead | None:
         headers.add(name, value)
     if "Host" not in headers:
         return None
-    return PlainHead(method.decode(), target.decode(), CIMultiDictProxy(headers), content_length)
+    return CIMultiDictProxy(headers), content_length
