@@ -79,21 +79,26 @@ def decide_kind(definition: CheckDefinition) -> str:
 
     Source: Consul, the precedence of a definition's targets (behaviour).
     """
-    for kind, is_set in (
-        ("grpc", definition.grpc),
-        ("http", definition.http),
-        ("ttl", definition.ttl_s > 0),
-        ("tcp", definition.tcp),
-        ("udp", definition.udp),
-        ("alias", definition.alias_node or definition.alias_service),
-        ("docker", definition.docker_container_id),
-        ("script", definition.script_args),
-        ("h2ping", definition.h2ping),
-        ("os_service", definition.os_service),
-    ):
-        if is_set:
+    for kind, attribute in _TARGETS:
+        if getattr(definition, attribute):
             return kind
     return ""
+
+
+_TARGETS = (
+    ("grpc", "grpc"),
+    ("http", "http"),
+    ("ttl", "ttl_s"),
+    ("tcp", "tcp"),
+    ("udp", "udp"),
+    ("alias", "alias_node"),
+    ("alias", "alias_service"),
+    ("docker", "docker_container_id"),
+    ("script", "script_args"),
+    ("h2ping", "h2ping"),
+    ("os_service", "os_service"),
+)
+"""The kinds, and the attribute that makes a check one."""
 
 
 def decide_ttl_output(last_output: str) -> str:

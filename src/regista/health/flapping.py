@@ -26,7 +26,7 @@ from typing import Final, Literal
 import msgspec
 
 from regista.health.decide import KEEP, Verdict
-from regista.model import CRITICAL, PASSING, WARNING, Status, format_time
+from regista.model import CRITICAL, PASSING, STATUSES, WARNING, Status, format_time
 
 RESULTS_COUNT: Final = 21
 """So many results are looked at; between them are 20 places where the result may change."""
@@ -77,7 +77,13 @@ _CALM = {status: Flaps(0, status, status, status, False, None) for status in _BA
 
 def fresh_flaps(status: Status) -> Flaps:
     """The memory of a check without a result that is registered with this status."""
-    return Flaps(changes=0, seen=None, deserved=status, shown=status, is_lone=False, since_s=None)
+    return _FRESH[status]
+
+
+_FRESH = {
+    status: Flaps(changes=0, seen=None, deserved=status, shown=status, is_lone=False, since_s=None)
+    for status in STATUSES
+}
 
 
 def flap_percent(changes: int) -> float:

@@ -180,16 +180,19 @@ class Scope:
         self.phase: Phase = "calm"
         self.since_s = 0.0
         self.until_s = 0.0
-        self.pending: collections.Counter[str] = collections.Counter()
+        self.pending: dict[str, int] = {}
         self._went: dict[str, float] = {}
-        # Earlier sizes and until when they lasted: only those larger than every later one, largest first.
-        self._sizes: collections.deque[tuple[float, int]] = collections.deque()
+        # Earlier sizes and until when they lasted: only those larger than every later one, largest first. Made at
+        # the first loss: there may be a hundred thousand services, and most only ever grow.
+        self._sizes: collections.deque[tuple[float, int]] | None = None
 
     def resize(self, by: int, now_s: float) -> None:
         """Counts instances that came or left."""
-        while self._sizes and self._sizes[-1][1] <= self.size:
-            self._sizes.pop()
-        self._sizes.append((now_s, self.size))
+        if by < 0:
+            sizes = self._sizes = self._sizes or collections.deque()
+            while sizes and sizes[-1][1] <= self.size:
+                sizes.pop()
+            sizes.append((now_s, self.size))
         self.size += by
         self._forget(now_s)
 
@@ -200,13 +203,13 @@ class Scope:
 
     def add_pending(self, instance: str) -> None:
         """Counts an ending of an instance that fell silent."""
-        self.pending[instance] += 1
+        self.pending[instance] = self.pending.get(instance, 0) + 1
 
     def drop_pending(self, instance: str) -> None:
         """Takes one back."""
-        self.pending[instance] -= 1
-        if self.pending[instance] <= 0:
-            del self.pending[instance]
+        left = self.pending.pop(instance, 0) - 1
+        if left > 0:
+            self.pending[instance] = left
 
     def note_went(self, instance: str, now_s: float) -> None:
         """Remembers that an instance was let go without confirmation."""
@@ -249,7 +252,8 @@ class Scope:
     def _forget(self, now_s: float) -> None:
         """Forgets what was before the window."""
         start_s = now_s - self.limits.window_s
-        while self._sizes and self._sizes[0][0] < start_s:
-            self._sizes.popleft()
+        sizes = self._sizes
+        while sizes and sizes[0][0] < start_s:
+            sizes.popleft()
         while self._went and (oldest := next(iter(self._went))) and self._went[oldest] < start_s:
             del self._went[oldest]

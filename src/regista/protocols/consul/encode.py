@@ -24,9 +24,9 @@ from regista.model import (
     CheckDefinition,
     Entry,
     Node,
+    Record,
     Service,
     ServiceAddress,
-    encode_record,
     format_duration,
 )
 from regista.protocols.consul.encode_mesh import agent_proxy, catalog_proxy, in_key_order
@@ -196,7 +196,7 @@ def agent_check(catalog: Catalog, entry: Entry[Check]) -> dict[str, Any]:
 
 def content_hash(service: Service) -> str:
     """16 hex digits that change with what the caller registered of an instance, and with nothing else."""
-    return _digest((encode_record(_as_registered(service)),))
+    return _digest(_as_registered(service))
 
 
 def registration_hash(service: Service, checks: Iterable[Check]) -> str:
@@ -204,21 +204,21 @@ def registration_hash(service: Service, checks: Iterable[Check]) -> str:
 
     Checks that come and go by others' hands, of a drain or maintenance for instance, don't count.
     """
-    definitions = sorted(
-        encode_record(msgspec.structs.replace(check, status="", output="", manager="agent"))
+    definitions = [
+        msgspec.structs.replace(check, status="", output="", manager="agent")
         for check in checks
         if not (is_own_check(check) or is_maintenance(check))
-    )
-    return _digest((encode_record(_as_registered(service)), *definitions))
+    ]
+    definitions.sort(key=lambda check: check.id)
+    return _digest(_as_registered(service), *definitions)
 
 
 def _as_registered(service: Service) -> Service:
     return msgspec.structs.replace(service, incarnation="", manager="agent")
 
 
-def _digest(parts: Iterable[bytes]) -> str:
-    text = b"".join([len(part).to_bytes(8) + part for part in parts])
-    return hashlib.blake2b(text, digest_size=8).hexdigest()
+def _digest(*records: Record) -> str:
+    return hashlib.blake2b(msgspec.json.encode(records), digest_size=8).hexdigest()
 
 
 def _addresses(addresses: dict[str, ServiceAddress]) -> dict[str, Any]:
