@@ -129,11 +129,12 @@ class Agent:
         await doors.http.start()
         ending.callback(inner.workers.stop)
         overload = doors.limits.overload
-        await inner.workers.start(doors.http, doors.table, overload, identity=doors.context.identity)
+        dns = inner.dns.server
+        await inner.workers.start(doors.http, dns, doors.table, overload, identity=doors.context.identity)
         overload.start()
         ending.callback(overload.stop)
-        await inner.dns.server.start()
-        ending.push_async_callback(inner.dns.server.close)
+        await dns.start()
+        ending.push_async_callback(dns.close)
         for chore in (self._keep_house(inner.log.writer), inner.log.writer.keep_trying()):
             ending.callback(asyncio.create_task(chore).cancel)
 
@@ -157,7 +158,7 @@ class Agent:
         config = self._config
         for address in config.client_addresses if config.http_port >= 0 else ():
             try:
-                bound = http.bind(address, config.http_port, is_shared=config.workers > 0)
+                bound = http.bind(address, config.http_port, is_shared=workers.count > 0)
                 workers.listen_at(bound)
             except OSError as error:
                 raise ConfigError(
@@ -166,7 +167,7 @@ class Agent:
                 ) from error
             self._listeners.setdefault("http", bound)
         self._server_address = self._listeners.get("http", "")
-        bound = bind_dns(dns.server, config)
+        bound = bind_dns(dns.server, config, workers)
         if bound:
             self._listeners["dns"] = bound
 

@@ -113,7 +113,7 @@ async def make_inner(config: AgentConfig, around: Surroundings, ending: contextl
         past=past,
         news=news,
         listeners=add_listeners(config.registry),
-        dns=make_dns(log, config, **means),
+        dns=make_dns(log.catalog, config, is_unknown=log.standing.is_unknown, **means),
     )
 
 
@@ -126,7 +126,7 @@ def make_doors(inner: Inner, config: AgentConfig, around: Surroundings) -> Doors
         inner.answers,
         inner.listeners,
         news=news,
-        dns=inner.dns.server,
+        dns=everywhere.dns(inner.dns.server),
         config=config,
         uptime_s=around.uptime_s,
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Protocol, cast, get_args
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol, cast, get_args
 
 from regista.agent.config import AgentConfig
-from regista.agent.log import Log
 from regista.agent.metric_shapes import counter, counters, gauge, histogram
+from regista.catalog import Catalog
 from regista.model import ConfigError, parse_duration_s
 from regista.protocols.consul import Metric
 from regista.protocols.dns import (
@@ -27,6 +27,9 @@ from regista.protocols.dns import (
     read_recursors,
 )
 
+if TYPE_CHECKING:
+    from regista.agent.workers import Workers
+
 _STRATEGIES = ("sequential", "random")
 
 
@@ -39,14 +42,20 @@ class Dns:
 
 
 def make_dns(
-    log: Log,
+    catalog: Catalog,
     config: AgentConfig,
     *,
+    is_unknown: Callable[[str], bool],
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
     rng: random.Random,
+    catch_up: Callable[[], Awaitable[object] | None] | None = None,
 ) -> Dns:
     """The server, which has no address yet.
+
+    Args:
+        is_unknown: whether what a topic tells of may be there without this replica's knowing.
+        catch_up: see `DnsServer`.
 
     Raises:
         ConfigError: something in the configuration can't be used.
@@ -79,23 +88,23 @@ def make_dns(
         rng=rng,
     )
     answerer = Answerer(
-        log.catalog,
+        catalog,
         zone,
         settings,
         threshold_default=config.degrading.panic_threshold_percent,
-        is_unknown=log.standing.is_unknown,
+        is_unknown=is_unknown,
         shuffle=rng.shuffle,
         wall_clock=wall_clock,
     )
-    resolver = Resolver(answerer, names, log.catalog.topics, recursors, settings, rng=rng, clock=clock)
+    resolver = Resolver(answerer, names, catalog.topics, recursors, settings, rng=rng, clock=clock)
     explainer = Explainer(
-        log.catalog, answerer, names, settings, domain=".".join(domain), recursors=config.recursors, rng=rng
+        catalog, answerer, names, settings, domain=".".join(domain), recursors=config.recursors, rng=rng
     )
-    return Dns(DnsServer(resolver, recursors, settings, clock=clock), explainer)
+    return Dns(DnsServer(resolver, recursors, settings, clock=clock, catch_up=catch_up), explainer)
 
 
-def bind_dns(dns: DnsServer, config: AgentConfig) -> str:
-    """Takes the addresses; the first one, "" where DNS is off.
+def bind_dns(dns: DnsServer, config: AgentConfig, workers: Workers) -> str:
+    """Takes the addresses, for the workers too; the first one, "" where DNS is off.
 
     Raises:
         ConfigError: one can't be had.
@@ -103,7 +112,8 @@ def bind_dns(dns: DnsServer, config: AgentConfig) -> str:
     found = ""
     for address in config.client_addresses if config.dns_port >= 0 else ():
         try:
-            bound = dns.bind(address, config.dns_port)
+            bound = dns.bind(address, config.dns_port, is_shared=workers.count > 0)
+            workers.answer_dns_at(bound)
         except OSError as error:
             raise ConfigError(
                 f"DNS can't listen on {address}:{config.dns_port}: {error.strerror or error}. Stop what uses it, "
@@ -124,7 +134,7 @@ def listening(dns: DnsServer, config: AgentConfig) -> Mapping[str, Any]:
     }
 
 
-class Counting(Protocol):
+class DnsCounting(Protocol):
     """What is counted of DNS."""
 
     @property
@@ -139,7 +149,7 @@ class Counting(Protocol):
         """What has happened, as of now."""
 
 
-def read_dns_metrics(dns: Counting) -> Iterable[Metric]:
+def read_dns_metrics(dns: DnsCounting) -> Iterable[Metric]:
     """What the server has counted."""
     found = dns.counters()
     answers = tuple(

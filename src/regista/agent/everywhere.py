@@ -9,9 +9,12 @@ import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TypeAlias
 
+from regista.agent.dns import DnsCounting
 from regista.agent.metric_shapes import counter, gauge
 from regista.agent.worker_process import WorkerProcess
+from regista.agent.worker_wire import Counted
 from regista.protocols.consul import Metric
+from regista.protocols.dns import DnsCounters, DnsServer, summed
 from regista.protocols.http import (
     ClientTraffic,
     Follower,
@@ -69,7 +72,7 @@ class Everywhere:
             return http.busiest(by, count)
         own, unlisted = http.busiest(by, sys.maxsize)
         found: dict[tuple[str, str], ClientTraffic] = {}
-        counted = [worker.counted for worker in self._workers if worker.counted is not None]
+        counted = _counted(self._workers)
         for clients in (own, *(each.clients for each in counted)):
             for client in clients:
                 key = client.address, client.user_agent
@@ -80,7 +83,7 @@ class Everywhere:
 
     def totalled(self, metrics: Iterable[Metric]) -> Iterable[Metric]:
         """The main process's metrics, of which those that count what all processes do are the sums of all."""
-        counted = [worker.counted for worker in self._workers if worker.counted is not None]
+        counted = _counted(self._workers)
         for metric in metrics:
             field = _TOTALLED.get(metric.name)
             if field is None or not counted:
@@ -103,6 +106,10 @@ class Everywhere:
                 if worker.counted is not None
             )
             yield Metric(f"worker_{name}", text, values, is_counter=is_counter)
+
+    def dns(self, server: DnsServer) -> DnsCounting:
+        """What is counted of DNS, with the main process's server, in all processes."""
+        return _DnsEverywhere(server, self._workers)
 
     # ---- watchers ----
 
@@ -133,6 +140,31 @@ class Everywhere:
         )
         own = await watchers.followers(topics, index)
         return [own, *(each.followers for each in known)], is_complete
+
+
+class _DnsEverywhere:
+    """See `Everywhere.dns`."""
+
+    def __init__(self, server: DnsServer, workers: Sequence[WorkerProcess]) -> None:
+        self._server = server
+        self._workers = workers
+
+    @property
+    def connection_count(self) -> int:
+        return self._server.connection_count + sum(each.dns_connections for each in _counted(self._workers))
+
+    @property
+    def ready_count(self) -> int:
+        return self._server.ready_count + sum(each.dns_ready for each in _counted(self._workers))
+
+    def counters(self) -> DnsCounters:
+        workers = [each.dns for each in _counted(self._workers) if each.dns is not None]
+        return summed((self._server.counters(), *workers))
+
+
+def _counted(workers: Iterable[WorkerProcess]) -> list[Counted]:
+    """What they said when they were asked last, those that ever did."""
+    return [worker.counted for worker in workers if worker.counted is not None]
 
 
 class Expected:
@@ -234,6 +266,7 @@ _COUNTED: tuple[tuple[str, str, bool], ...] = (
     ("ready_hits", "Responses that a read worker had ready.", True),
     ("ready_misses", "Responses that a read worker might have had ready.", True),
     ("forwarded", "Requests that a read worker passed on to the main process.", True),
+    ("dns_answers", "Questions over DNS that a read worker answered.", True),
     ("stale", "Answers about health in which a read worker said that something may be missing.", True),
 )
 """The fields of `Counted` that are metrics: what they are, and whether they only grow."""

@@ -107,9 +107,9 @@ AGENT_KEYS: tuple[Key, ...] = (
         "workers",
         "integer",
         0,
-        "How many further processes share the HTTP port, each with a copy of the catalog of its own, and answer "
-        "reads there. More answer more reads where there are cores for them, one each; each takes as much memory "
-        "as the agent itself. Writes stay with the agent.",
+        "How many further processes share the ports of HTTP and DNS, each with a copy of the catalog of its own, and "
+        "answer reads and names there. More answer more where there are cores for them, one each; each takes as "
+        "much memory as the agent itself. Writes stay with the agent, and limits count for each process.",
         at_least=0,
         at_most=64,
     ),
@@ -204,7 +204,7 @@ FLAGS: tuple[Flag, ...] = (
     Flag("client", "client_addr", "text", "The IP addresses that HTTP and DNS listen at. Default: 127.0.0.1."),
     Flag("http-port", "ports.http", "port", "The port of the HTTP API; 0 a free one, -1 off. Default: 8500."),
     Flag("dns-port", "ports.dns", "port", "The port of the DNS server; 0 a free one, -1 off. Default: 8600."),
-    Flag("workers", "workers", "integer", "How many further processes answer reads at the HTTP port. Default: 0."),
+    Flag("workers", "workers", "integer", "How many further processes answer reads and names. Default: 0."),
     Flag("domain", "domain", "text", "The DNS domain of services and nodes. Default: consul."),
     Flag("alt-domain", "alt_domain", "text", "Another DNS domain for the same names."),
     Flag("recursor", "recursors", "texts", "A DNS server to ask about other names. May be repeated."),

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from regista.agent.alert_metrics import AlertMetrics
 from regista.agent.config import AgentConfig
-from regista.agent.dns import read_dns_metrics
+from regista.agent.dns import DnsCounting, read_dns_metrics
 from regista.agent.health_metrics import HealthMetrics
 from regista.agent.log import Log
 from regista.agent.log_listeners import LogListeners
@@ -21,7 +21,6 @@ from regista.catalog import Catalog
 from regista.health import Scheduler
 from regista.model import KINDS, Batch
 from regista.protocols.consul import DEGRADED_REASONS, STANDINGS, Metric, PresentStanding
-from regista.protocols.dns import DnsServer
 from regista.protocols.http import Answers, HttpServer, ResponseCache
 
 
@@ -120,7 +119,7 @@ def make_metrics(
     listeners: LogListeners,
     *,
     news: Notifying,
-    dns: DnsServer,
+    dns: DnsCounting,
     config: AgentConfig,
     uptime_s: Callable[[], float],
 ) -> Metrics:

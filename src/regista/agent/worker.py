@@ -26,6 +26,7 @@ import uvloop
 
 from regista import __version__
 from regista.agent.answers import make_answers
+from regista.agent.dns import make_dns
 from regista.agent.ids import Ids
 from regista.agent.instances import make_instance_feed
 from regista.agent.logs import set_up_logs
@@ -40,6 +41,7 @@ from regista.agent.worker_wire import Count, Counted, Look, Looked
 from regista.catalog import Asides, Catalog, EventRing, LockDelays
 from regista.model import RegistaError, StoreUnavailable
 from regista.protocols.consul import CachedQuestions, Context, Identity, PresentStanding
+from regista.protocols.dns import DnsServer, adopt_pair
 from regista.protocols.http import (
     Answers,
     Handler,
@@ -90,16 +92,19 @@ class Worker:
         topics = CurrentTopics(catalog, freshness)
         http = self._http(RouteTable(_worker_routes(context, instances, freshness, forwarder)), topics)
         overload = self._overload(answers, http)
+        dns = self._dns(context, freshness)
         await http.start()
+        await dns.start()
         freshness.start()
         overload.start()
-        await self._report(_Told(context, freshness, forwarder, http), store)
+        await self._report(_Told(context, freshness, forwarder, http, dns), store)
         await self._ended.wait()
         # As the main process ends: whoever waits is answered, so that their connections can end.
         instances.close()
         answers.close()
         overload.stop()
         freshness.stop()
+        await dns.close()
         await http.close(0.0 if self._is_orphan else self._config.registry.shutdown_grace_s)
         forwarder.close()
         await store.close()
@@ -134,6 +139,23 @@ class Worker:
         for descriptor in self._orders.sockets:
             http.adopt(socket.socket(fileno=descriptor))
         return http
+
+    def _dns(self, context: Context, freshness: Freshness) -> DnsServer:
+        """The DNS server at the sockets that it was given."""
+        standing = context.standing
+        assert isinstance(standing, PresentStanding)
+        dns = make_dns(
+            context.catalog,
+            self._config,
+            is_unknown=standing.is_unknown,
+            clock=time.monotonic,
+            wall_clock=time.time,
+            rng=self._rng,
+            catch_up=lambda: freshness.catch_up() if freshness.is_behind else None,
+        ).server
+        for filenos in self._orders.dns_sockets:
+            dns.adopt(adopt_pair(filenos))
+        return dns
 
     async def _report(self, told: _Told, store: RemoteStore) -> None:
         """Says that it answers, and is there to be asked."""
@@ -292,11 +314,19 @@ def _passed_on(forwarder: Forwarder) -> Handler:
 class _Told:
     """Tells what a worker knows when the main process asks."""
 
-    def __init__(self, context: Context, freshness: Freshness, forwarder: Forwarder, http: HttpServer) -> None:
+    def __init__(
+        self,
+        context: Context,
+        freshness: Freshness,
+        forwarder: Forwarder,
+        http: HttpServer,
+        dns: DnsServer,
+    ) -> None:
         self._context = context
         self._freshness = freshness
         self._forwarder = forwarder
         self._http = http
+        self._dns = dns
 
     async def look(self, store: RemoteStore, question: Look) -> Looked:
         """Who follows what here."""
@@ -326,6 +356,9 @@ class _Told:
             stale=standing.given["stale"],
             clients=clients,
             unlisted_requests_max=unlisted_requests_max,
+            dns=self._dns.counters(),
+            dns_ready=self._dns.ready_count,
+            dns_connections=self._dns.connection_count,
         )
 
 

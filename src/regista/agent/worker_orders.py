@@ -16,6 +16,7 @@ class WorkerOrders:
         number: from 1 on.
         main_pid: the main process.
         sockets: file descriptors to listen at, inherited.
+        dns_sockets: those of UDP and TCP, for each address of DNS.
         page: that of the shared page, inherited.
         log_path, calls_path, control_path: sockets of the main process's.
         settles_s: until when, in monotonic seconds, others register again with an agent that began empty; 0 where
@@ -26,6 +27,7 @@ class WorkerOrders:
     main_pid: int
     config: AgentConfig
     sockets: tuple[int, ...]
+    dns_sockets: tuple[tuple[int, int], ...]
     page: int
     log_path: Path
     calls_path: Path

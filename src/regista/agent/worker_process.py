@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import pickle
 import signal
@@ -20,6 +21,7 @@ from regista.agent.worker_control import WorkerLink
 from regista.agent.worker_orders import WorkerOrders
 from regista.agent.worker_wire import Counted
 from regista.model import ConfigError
+from regista.protocols.dns import DnsServer, Pair, bind_pair
 from regista.protocols.http import HttpServer, listening_socket
 
 logger = logging.getLogger(__name__)
@@ -37,7 +39,8 @@ class WorkerProcess:
         clock: monotonic seconds.
 
     Attributes:
-        sockets: those that it listens at.
+        sockets: those that it listens at for HTTP.
+        dns_pairs: those at which it answers over DNS.
         restarts: how often it was started again.
         link: for what it is asked; None while it is away.
         counted: what it said when it was asked last.
@@ -47,6 +50,7 @@ class WorkerProcess:
     def __init__(self, number: int, *, clock: Callable[[], float]) -> None:
         self.number = number
         self.sockets: list[socket.socket] = []
+        self.dns_pairs: list[Pair] = []
         self.restarts = 0
         self.link: WorkerLink | None = None
         self.counted: Counted | None = None
@@ -66,14 +70,18 @@ class WorkerProcess:
         """
         self.sockets.append(listening_socket(address, port, is_shared=True))
 
+    def answer_dns_at(self, address: str, port: int) -> None:
+        """As above, for DNS."""
+        self.dns_pairs.append(bind_pair(address, port, is_shared=True))
+
     async def keep_running(
-        self, orders: Callable[[WorkerProcess], WorkerOrders], http: HttpServer, *, page: int
+        self, orders: Callable[[WorkerProcess], WorkerOrders], http: HttpServer, dns: DnsServer, *, page: int
     ) -> None:
         """Starts it, again and again; returns once it was stopped.
 
         Args:
             orders: what it is told at its start.
-            http: answers in its place.
+            http, dns: answer in its place.
             page: the shared page's file.
 
         Raises:
@@ -94,7 +102,10 @@ class WorkerProcess:
             if self._clock() - began_s > _STEADY_S:
                 pause_s = _PAUSE_S_MIN
             logger.warning("worker %d ended with %s; it is started again in %gs", self.number, code, pause_s)
-            self._stand_ins = [await http.stand_in(each) for each in self.sockets]
+            self._stand_ins = [
+                *[await http.stand_in(each) for each in self.sockets],
+                *[await dns.stand_in(each) for each in self.dns_pairs],
+            ]
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._stopping.wait()
@@ -107,7 +118,7 @@ class WorkerProcess:
             "-m",
             "regista.agent.worker",
             stdin=asyncio.subprocess.PIPE,
-            pass_fds=(*orders.sockets, page),
+            pass_fds=(*orders.sockets, *itertools.chain(*orders.dns_sockets), page),
             # What is typed at the terminal is for the main process, which tells the others.
             start_new_session=True,
         )
@@ -156,8 +167,10 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Gives up its sockets."""
-        for each in self.sockets:
-            each.close()
+        for listening in self.sockets:
+            listening.close()
+        for pair in self.dns_pairs:
+            pair.close()
 
     def _signal(self, number: signal.Signals) -> None:
         if self._process is not None and self._process.returncode is None:

@@ -11,10 +11,14 @@ On the one for control, where the main process asks:
 
 from __future__ import annotations
 
-from typing import TypeAlias
+import collections
+import typing
+from typing import Any, TypeAlias
 
 import msgspec
 
+from regista.health import Histogram
+from regista.protocols.dns import DnsCounters
 from regista.protocols.http import ClientTraffic, Follower
 from regista.store import frame
 
@@ -110,6 +114,7 @@ class Counted(msgspec.Struct, array_like=True, tag=24):
     Attributes:
         stale: answers about health that said so, see `PresentStanding`.
         unlisted_requests_max: of clients that are not in `clients`.
+        dns_ready, dns_connections: as of now.
     """
 
     number: int
@@ -126,6 +131,14 @@ class Counted(msgspec.Struct, array_like=True, tag=24):
     stale: int = 0
     clients: list[ClientTraffic] = []
     unlisted_requests_max: int = 0
+    dns: DnsCounters | None = None
+    dns_ready: int = 0
+    dns_connections: int = 0
+
+    @property
+    def dns_answers(self) -> int:
+        """How many questions over DNS it has answered."""
+        return self.dns.answers.total() if self.dns is not None else 0
 
 
 NOTHING_COUNTED = Counted(0)
@@ -150,12 +163,29 @@ AnswerMessage: TypeAlias = WantBody | Answer | Part | End
 WorkerMessage: TypeAlias = Hello | Ready | Looked | Counted
 MainMessage: TypeAlias = Look | Count
 
+
+def _plain(value: Any) -> Any:
+    """What MessagePack has no form for, as values for which it has one."""
+    if isinstance(value, Histogram):
+        return value.parts()
+    raise NotImplementedError(type(value))
+
+
+def _decoded(wanted: Any, value: Any) -> Any:
+    """The opposite."""
+    if wanted is Histogram:
+        return Histogram.of_parts(*value)
+    if typing.get_origin(wanted) is collections.Counter:
+        return collections.Counter(value)
+    raise NotImplementedError(wanted)
+
+
 calls: msgspec.msgpack.Decoder[CallMessage] = msgspec.msgpack.Decoder(CallMessage)
 answers: msgspec.msgpack.Decoder[AnswerMessage] = msgspec.msgpack.Decoder(AnswerMessage)
-from_worker: msgspec.msgpack.Decoder[WorkerMessage] = msgspec.msgpack.Decoder(WorkerMessage)
+from_worker: msgspec.msgpack.Decoder[WorkerMessage] = msgspec.msgpack.Decoder(WorkerMessage, dec_hook=_decoded)
 from_main: msgspec.msgpack.Decoder[MainMessage] = msgspec.msgpack.Decoder(MainMessage)
 
-_encoder = msgspec.msgpack.Encoder()
+_encoder = msgspec.msgpack.Encoder(enc_hook=_plain)
 
 
 def framed(message: CallMessage | AnswerMessage | WorkerMessage | MainMessage) -> bytes:

@@ -36,6 +36,7 @@ from regista.agent.worker_process import WorkerProcess
 from regista.catalog import Asides
 from regista.model import Batch, ConfigError
 from regista.protocols.consul import Identity
+from regista.protocols.dns import DnsServer
 from regista.protocols.http import Answers, Dispatcher, HttpServer, Overload, RouteTable
 from regista.store import LogServer
 
@@ -78,6 +79,11 @@ class Workers:
             log.state.on_change = self._beat
             answers.watchers.elsewhere = functools.partial(self.everywhere.wait_passed, answers.watchers)
 
+    @property
+    def count(self) -> int:
+        """How many there are to be."""
+        return len(self._all)
+
     def listen_at(self, bound: str) -> None:
         """Takes this address, as `host:port`, for each of them.
 
@@ -88,9 +94,16 @@ class Workers:
         for worker in self._all:
             worker.listen_at(host.strip("[]"), int(port))
 
+    def answer_dns_at(self, bound: str) -> None:
+        """As above, for DNS."""
+        host, _, port = bound.rpartition(":")
+        for worker in self._all:
+            worker.answer_dns_at(host.strip("[]"), int(port))
+
     async def start(
         self,
         http: HttpServer,
+        dns: DnsServer,
         table: RouteTable,
         overload: Overload,
         *,
@@ -99,7 +112,7 @@ class Workers:
         """Returns once all of them answer.
 
         Args:
-            http: answers in place of those that are away.
+            http, dns: answer in place of those that are away.
             table: where it is looked for what they pass on.
 
         Raises:
@@ -112,7 +125,7 @@ class Workers:
         await self._listen(CallServer(dispatcher))
         orders = functools.partial(self._orders, identity=identity)
         self._tasks = [
-            asyncio.create_task(worker.keep_running(orders, http, page=self._page.descriptor))
+            asyncio.create_task(worker.keep_running(orders, http, dns, page=self._page.descriptor))
             for worker in self._all
         ]
         try:
@@ -182,6 +195,7 @@ class Workers:
             main_pid=os.getpid(),
             config=self._config,
             sockets=tuple(each.fileno() for each in worker.sockets),
+            dns_sockets=tuple(pair.filenos() for pair in worker.dns_pairs),
             page=self._page.descriptor,
             log_path=self._directory / "log",
             calls_path=self._directory / "calls",

@@ -53,6 +53,30 @@ class Histogram:
             return 0.0
         return math.sqrt(max(0.0, self._squares / self.count - self.mean**2))
 
+    def add(self, other: Histogram) -> None:
+        """Counts all values of another with the same bounds."""
+        assert other._bounds == self._bounds, "of other bounds"
+        if other.count:
+            self.least = min(self.least, other.least) if self.count else other.least
+            self.most = max(self.most, other.most) if self.count else other.most
+        self._counts = [own + more for own, more in zip(self._counts, other._counts, strict=True)]
+        self._squares += other._squares
+        self.count += other.count
+        self.total += other.total
+
+    def parts(self) -> tuple[list[float], list[int], list[float]]:
+        """All that it knows, as plain values, for `of_parts`."""
+        return list(self._bounds[:-1]), self._counts, [self.total, self._squares, self.least, self.most]
+
+    @classmethod
+    def of_parts(cls, bounds: Sequence[float], counts: Sequence[int], sums: Sequence[float]) -> Histogram:
+        """The histogram that has these parts."""
+        found = cls(bounds)
+        found._counts = list(counts)
+        found.count = sum(counts)
+        found.total, found._squares, found.least, found.most = sums
+        return found
+
     def buckets(self) -> Iterator[tuple[float, int]]:
         """Each bound, and how many values are at or below it; the last is infinite."""
         return zip(self._bounds, itertools.accumulate(self._counts), strict=True)

@@ -42,3 +42,20 @@ def test_without_values_everything_is_zero():
     histogram = Histogram(BOUNDS)
     assert (histogram.count, histogram.total, histogram.mean, histogram.deviation) == (0, 0, 0, 0)
     assert [count for _, count in histogram.buckets()] == [0, 0, 0, 0]
+
+
+def filled(seen):
+    histogram = Histogram(BOUNDS)
+    for value in seen:
+        histogram.observe(value)
+    return histogram
+
+
+@given(values, values)
+def test_what_two_have_counted_is_added(first, second):
+    """One that is given another's values is as if it had seen them itself, also after a way as plain values."""
+    both, whole = filled(first), filled(first + second)
+    both.add(Histogram.of_parts(*filled(second).parts()))
+    assert list(both.buckets()) == list(whole.buckets())
+    assert (both.count, both.least, both.most) == (whole.count, whole.least, whole.most)
+    assert (both.total, both.deviation) == pytest.approx((whole.total, whole.deviation), abs=1e-5)

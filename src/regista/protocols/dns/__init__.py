@@ -6,13 +6,14 @@ little as the HTTP doors know DNS.
 """
 
 from regista.protocols.dns.answers import Answerer, Found
-from regista.protocols.dns.counters import COUNTED_RCODES, COUNTED_TYPES, DnsCounters
+from regista.protocols.dns.counters import COUNTED_RCODES, COUNTED_TYPES, DnsCounters, summed
 from regista.protocols.dns.explain import Explainer
 from regista.protocols.dns.names import Names, NamespaceMeaning, read_domain
 from regista.protocols.dns.recursors import UpstreamRecursors, read_recursors
 from regista.protocols.dns.resolver import Resolver
 from regista.protocols.dns.server import DnsServer
 from regista.protocols.dns.settings import DnsSettings
+from regista.protocols.dns.sockets import Pair, adopt_pair, bind_pair
 from regista.protocols.dns.zone import SoaSettings, Zone
 
 __all__ = [
@@ -26,10 +27,14 @@ __all__ = [
     "Found",
     "Names",
     "NamespaceMeaning",
+    "Pair",
     "Resolver",
     "SoaSettings",
     "UpstreamRecursors",
     "Zone",
+    "adopt_pair",
+    "bind_pair",
     "read_domain",
     "read_recursors",
+    "summed",
 ]

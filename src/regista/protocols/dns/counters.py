@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+from collections.abc import Iterable
 
 import dns.rcode
 import dns.rdatatype
@@ -60,6 +61,20 @@ class DnsCounters:
             self.services[service] += count
         else:
             self.services[_OTHER] += count
+
+
+def summed(each: Iterable[DnsCounters]) -> DnsCounters:
+    """What several servers have counted together."""
+    total = DnsCounters()
+    for counters in each:
+        for service, count in counters.services.items():
+            total.count_service(service, count)
+        for name in ("answers", "limited", "recursions"):
+            getattr(total, name).update(getattr(counters, name))
+        for name in ("hits", "misses", "truncated", "recursor_errors", "malformed", "tcp_refused"):
+            setattr(total, name, getattr(total, name) + getattr(counters, name))
+        total.latencies.add(counters.latencies)
+    return total
 
 
 @functools.lru_cache(maxsize=256)

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
-import socket
 import struct
 from collections.abc import Awaitable, Callable
 
@@ -18,7 +16,8 @@ from regista.protocols.dns.rates import Admission, SourceRates, is_own
 from regista.protocols.dns.recursors import UpstreamRecursors
 from regista.protocols.dns.resolver import Resolver
 from regista.protocols.dns.settings import DnsSettings
-from regista.protocols.dns.udp import Packets, Source, bind_packets
+from regista.protocols.dns.sockets import Pair, bind_pair
+from regista.protocols.dns.udp import Packets, Source
 from regista.protocols.dns.wire import HEADER_BYTES, QUERY_BYTES_MAX, cut_answer
 
 logger = logging.getLogger(__name__)
@@ -26,7 +25,10 @@ logger = logging.getLogger(__name__)
 _PACKETS_AT_ONCE = 64
 """Then others get their turn; what has not been read yet brings the loop back."""
 
-_TWO_PORTS_TRIES = 16
+_WAITING_MAX = 1000
+"""While so many questions are answered later, others do not wait for the replica: an answer that is some moments
+old is better than none."""
+
 _BACKLOG = 512
 _LENGTH = struct.Struct("!H")
 
@@ -36,6 +38,8 @@ class DnsServer:
 
     Args:
         clock: monotonic seconds.
+        catch_up: what a question is to wait for, that comes after a write which the replica has not; None (also
+            what it gives) for nothing.
 
     Attributes:
         addresses: those that it has, as `host:port`.
@@ -48,16 +52,19 @@ class DnsServer:
         settings: DnsSettings,
         *,
         clock: Callable[[], float],
+        catch_up: Callable[[], Awaitable[object] | None] | None = None,
     ) -> None:
         self._resolver = resolver
+        self._catch_up = catch_up
+        self._answer = resolver.answer if catch_up is None else self._answer_current
         self._recursors = recursors
         self._settings = settings
         self._clock = clock
         self._rates = SourceRates(per_s=settings.source_answers_per_s, sources_max=settings.sources_max)
         self.addresses: list[str] = []
-        self._packets: list[Packets] = []
-        self._streams: list[socket.socket] = []
-        self._servers: list[asyncio.Server] = []
+        self._pairs: list[Pair] = []
+        # What ends the answers on each pair of sockets.
+        self._listening: dict[Callable[[], None], None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections = 0
 
@@ -78,55 +85,65 @@ class DnsServer:
         counters.recursions["refused"] = self._recursors.refused_count
         return counters
 
-    def bind(self, address: str, port: int) -> str:
+    def bind(self, address: str, port: int, *, is_shared: bool = False) -> str:
         """Takes an address, UDP and TCP, without answering on it yet; the real one as `host:port`.
+
+        Args:
+            is_shared: whether others of this user's processes may have it too, see `bind_pair`.
 
         Raises:
             OSError: it can't be had.
         """
-        for left in range(_TWO_PORTS_TRIES, -1, -1):
-            packets = bind_packets(address, port)
-            host, found = packets.getsockname()[:2]
-            try:
-                streams = _bind_streams(address, found)
-            except OSError as error:
-                packets.close()
-                if port or not left or error.errno != errno.EADDRINUSE:
-                    raise
-                continue  # that free port was free for UDP only
-            break
-        self._packets.append(packets)
-        self._streams.append(streams)
-        bound = f"[{host}]:{found}" if ":" in host else f"{host}:{found}"
-        self.addresses.append(bound)
-        return bound
+        if is_shared and port:
+            # Another agent that shares its address with its own must not get half of this one's clients.
+            bind_pair(address, port).close()
+        pair = bind_pair(address, port, is_shared=is_shared)
+        self.adopt(pair)
+        self.addresses.append(pair.address)
+        return pair.address
+
+    def adopt(self, pair: Pair) -> None:
+        """Takes sockets that are bound, and will answer on them."""
+        self._pairs.append(pair)
+
+    async def stand_in(self, pair: Pair) -> Callable[[], None]:
+        """Answers on sockets that are bound for as long as the returned function is not called."""
+        return await self._begin(pair.dup())
 
     async def start(self) -> None:
         """Begins to answer on every address that was bound."""
-        loop = asyncio.get_running_loop()
-        for packets in self._packets:
-            loop.add_reader(packets, self._drain, packets)
-        for streams in self._streams:
-            self._servers.append(await asyncio.start_server(self._serve, sock=streams, backlog=_BACKLOG))
+        for pair in self._pairs:
+            await self._begin(pair)
 
     async def close(self) -> None:
         """Ends: what is with a recursor is given up."""
-        loop = asyncio.get_running_loop()
-        for packets in self._packets:
-            loop.remove_reader(packets)
-            packets.close()
-        for server in self._servers:
-            server.close()
+        for stop in tuple(self._listening):
+            stop()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    async def _begin(self, pair: Pair) -> Callable[[], None]:
+        """Answers on these sockets, until the returned function closes them."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(pair.packets, self._drain, pair.packets)
+        server = await asyncio.start_server(self._serve, sock=pair.streams, backlog=_BACKLOG)
+
+        def stop() -> None:
+            self._listening.pop(stop, None)
+            loop.remove_reader(pair.packets)
+            pair.packets.close()
+            server.close()
+
+        self._listening[stop] = None
+        return stop
+
     # ---- UDP ----
 
     def _drain(self, packets: Packets) -> None:
         receive, send = packets.recvfrom, packets.sendto
-        admit, answer, clock = self._rates.admit, self._resolver.answer, self._clock
+        admit, answer, clock = self._rates.admit, self._answer, self._clock
         began_s = clock()
         for number in range(_PACKETS_AT_ONCE):
             try:
@@ -166,12 +183,31 @@ class DnsServer:
             with contextlib.suppress(OSError):
                 packets.sendto(cut, source)
 
-    async def _send_later(self, packets: Packets, found: Awaitable[bytes], source: Source) -> None:
+    async def _send_later(self, packets: Packets, found: Awaitable[bytes | None], source: Source) -> None:
         began_s = self._clock()
         answer = await found
+        if answer is None:
+            return
         with contextlib.suppress(OSError):
             packets.sendto(answer, source)
         self._resolver.count_latency(self._clock() - began_s)
+
+    def _answer_current(
+        self, data: bytes, client: str, *, is_tcp: bool = False
+    ) -> bytes | Awaitable[bytes | None] | None:
+        """The resolver's answer, from a replica that has all that was there before."""
+        assert self._catch_up is not None
+        awaited = self._catch_up() if len(self._tasks) < _WAITING_MAX else None
+        if awaited is None:
+            return self._resolver.answer(data, client, is_tcp=is_tcp)
+        return self._answer_after(awaited, data, client, is_tcp=is_tcp)
+
+    async def _answer_after(
+        self, awaited: Awaitable[object], data: bytes, client: str, *, is_tcp: bool
+    ) -> bytes | None:
+        await awaited
+        found = self._resolver.answer(data, client, is_tcp=is_tcp)
+        return await found if isinstance(found, Awaitable) else found
 
     def _start(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -207,22 +243,10 @@ class DnsServer:
                 data = await reader.readexactly(length)
             if length < HEADER_BYTES:
                 return
-            found = self._resolver.answer(data, client, is_tcp=True)
-            if found is None:
+            found = self._answer(data, client, is_tcp=True)
+            answer = await found if isinstance(found, Awaitable) else found
+            if answer is None:
                 return
-            answer = found if isinstance(found, bytes) else await found
             writer.write(_LENGTH.pack(len(answer)) + answer)
             async with asyncio.timeout(self._settings.tcp_idle_s):
                 await writer.drain()
-
-
-def _bind_streams(address: str, port: int) -> socket.socket:
-    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
-    try:
-        bound.setblocking(False)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((address, port))
-    except OSError:
-        bound.close()
-        raise
-    return bound

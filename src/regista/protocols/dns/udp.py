@@ -42,8 +42,11 @@ class Packets(Protocol):
         """Gives the address up."""
 
 
-def bind_packets(address: str, port: int) -> Packets:
+def bind_packets(address: str, port: int, *, is_shared: bool = False) -> Packets:
     """A socket at this address.
+
+    Args:
+        is_shared: whether other sockets of this user's may have it too; of each client one gets all packets.
 
     Raises:
         OSError: it can't be had.
@@ -52,11 +55,18 @@ def bind_packets(address: str, port: int) -> Packets:
     try:
         bound.setblocking(False)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
+        if is_shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((address, port))
     except OSError:
         bound.close()
         raise
-    return AllAddresses(bound) if address in _WILDCARDS and sys.platform == "linux" else bound
+    return packets_of(bound)
+
+
+def packets_of(bound: socket.socket) -> Packets:
+    """What a bound socket is for the server."""
+    return AllAddresses(bound) if bound.getsockname()[0] in _WILDCARDS and sys.platform == "linux" else bound
 
 
 class AllAddresses:
