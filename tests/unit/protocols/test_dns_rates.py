@@ -19,6 +19,14 @@ def test_a_flood_is_slipped_and_dropped():
     assert found == {Admission.ANSWERED: 20, Admission.SLIPPED: 50, Admission.DROPPED: 50}
 
 
+def test_a_source_a_little_above_its_rate_is_slipped_too():
+    """Every other question above the rate is sent to TCP also where some in between are answered."""
+    rates = SourceRates(per_s=8, sources_max=100)
+    outcomes(rates, "192.0.2.1", 16)
+    found = collections.Counter(rates.admit("192.0.2.1", number / 16) for number in range(1, 201))
+    assert found == {Admission.ANSWERED: 100, Admission.SLIPPED: 50, Admission.DROPPED: 50}
+
+
 def test_others_are_answered_during_a_flood():
     """The rate is each source's own."""
     rates = SourceRates(per_s=10, sources_max=100)
