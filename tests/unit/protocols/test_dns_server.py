@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import errno
+import itertools
 import random
 import socket
 import struct
@@ -49,7 +50,7 @@ async def test_a_client_that_asks_much_at_once_holds_up_nobody():
     finally:
         writer.close()
         await answering.close()
-    assert max(after - before for before, after in zip(counts, counts[1:], strict=False)) <= 1
+    assert max(after - before for before, after in itertools.pairwise(counts)) <= 1
 
 
 def test_the_largest_answer_that_can_be_allowed_can_be_sent():

@@ -37,7 +37,8 @@ class SourceRates:
         self._per_s = per_s
         self._burst = per_s * _BURST_S
         self._sources_max = sources_max
-        # Tokens, moment, and how many questions in a row were too many.
+        # Tokens, moment, and how many questions were too many: counted on through those that are answered, for a
+        # source that is a little above its rate has never two in a row that are not.
         self._buckets: OrderedDict[str, tuple[float, float, int]] = OrderedDict()
 
     def admit(self, source: str, now_s: float) -> Admission:
@@ -47,7 +48,7 @@ class SourceRates:
         tokens, then_s, over = self._buckets.pop(source, (self._burst, now_s, 0))
         tokens = min(self._burst, tokens + (now_s - then_s) * self._per_s)
         is_admitted = tokens >= 1
-        over = 0 if is_admitted else over + 1
+        over += not is_admitted
         self._buckets[source] = (tokens - 1 if is_admitted else tokens, now_s, over)
         if len(self._buckets) > self._sources_max:
             self._buckets.popitem(last=False)

@@ -250,3 +250,5 @@ class DnsServer:
             writer.write(_LENGTH.pack(len(answer)) + answer)
             async with asyncio.timeout(self._settings.tcp_idle_s):
                 await writer.drain()
+            # Thousands of questions may have arrived at once, and nothing above waits as long as there are any.
+            await asyncio.sleep(0)

@@ -71,7 +71,8 @@ class DnsSettings:
         "How large an answer over UDP may be where the client takes that much (EDNS). 1232 never gets fragmented.",
         unit="bytes",
         at_least=512,
-        at_most=65535,
+        # No packet over IPv4 has room for more (RFC 768): 65535 less its two headers.
+        at_most=65535 - 20 - 8,
     )
     cache_entries_max: int = setting(
         20_000,
