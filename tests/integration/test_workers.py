@@ -370,6 +370,19 @@ def test_a_worker_that_stood_still_catches_up(agent, connect):
     assert len(client.get("/v1/kv/missed/?keys").json) == 120
 
 
+def test_a_worker_that_hangs_is_replaced(agent):
+    """A worker that says nothing any more is killed and started again; until then its connections wait."""
+    agent.register(Name="kept")
+    victim = workers_of(agent)[0]
+    os.kill(victim, signal.SIGSTOP)
+    # Nothing is asked of the agent meanwhile: the question might be given to that worker.
+    eventually(lambda: victim not in workers_of(agent), within_s=60)
+    eventually(lambda: metrics(agent)["regista_workers"] == WORKERS, within_s=20)
+    assert metrics(agent)["regista_worker_restarts_total"] == 1
+    with many_clients(agent, 3 * CONNECTIONS) as clients:
+        assert {client.get("/v1/health/service/kept").status for client in clients} == {200}
+
+
 def test_reads_go_on_while_the_main_process_hangs(agent, connect):
     """While the main process is stopped, workers answer reads, and say after a while how old the answers may be."""
     agent.register(Name="kept")

@@ -24,11 +24,13 @@ def make_feed(
     *,
     clock: Callable[[], float],
     wall_clock: Callable[[], float],
+    awaited_count: Callable[[], int],
 ) -> EventFeed:
     """The feed of a replica's changes, within the limits of the configuration.
 
     Args:
         tail: is given each batch before the feed is.
+        awaited_count: how many writes wait for the store.
     """
     settings = config.streams
     feed = EventFeed(
@@ -39,6 +41,7 @@ def make_feed(
         backlog_bytes_max=settings.backlog_bytes_max,
         clock=clock,
         wall_clock=wall_clock,
+        awaited_count=awaited_count,
     )
     catalog.subscribe(feed.push)
     return feed

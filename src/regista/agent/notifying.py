@@ -136,7 +136,14 @@ async def notifying(
         ConfigError: see `sender_of`.
     """
     tail = make_tail(log.catalog, log.store, config)
-    feed = make_feed(log.catalog, tail, config, clock=clock, wall_clock=wall_clock)
+    feed = make_feed(
+        log.catalog,
+        tail,
+        config,
+        clock=clock,
+        wall_clock=wall_clock,
+        awaited_count=lambda: log.store.waiting_count,
+    )
     door = OwnDoor()
     async with (
         sender_of(config, clock=clock, wall_clock=wall_clock) as sender,

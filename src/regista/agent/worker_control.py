@@ -17,6 +17,8 @@ from regista.agent.worker_wire import (
     Look,
     Looked,
     MainMessage,
+    Ping,
+    Pong,
     Ready,
     WorkerMessage,
     framed,
@@ -30,7 +32,7 @@ logger = logging.getLogger(__name__)
 ANSWER_S_MAX = 1.0
 """How long a worker is waited for. One that takes longer is stopped, or has far too much to do."""
 
-T = TypeVar("T", Looked, Counted)
+T = TypeVar("T", Looked, Counted, Pong)
 
 
 class WorkerLink(asyncio.Protocol):
@@ -84,6 +86,10 @@ class WorkerLink(asyncio.Protocol):
     async def count(self) -> Counted | None:
         """What the worker has counted; None if it does not answer."""
         return await self._ask(Count(self._next()), Counted)
+
+    async def is_there(self) -> bool:
+        """Whether the worker answers."""
+        return await self._ask(Ping(self._next()), Pong) is not None
 
     def _next(self) -> int:
         self._numbers += 1
@@ -156,6 +162,8 @@ class ControlClient(asyncio.Protocol):
                 message = from_main.decode(payload)
                 if isinstance(message, Count):
                     self._send(self._count(message))
+                elif isinstance(message, Ping):
+                    self._send(Pong(message.number))
                 else:
                     task = asyncio.create_task(self._answer(message))
                     self._looking.add(task)

@@ -1,6 +1,6 @@
 """One read worker as the main process sees it: its process, which is started again each time that it ends.
 
-    starting ──answers──▶ up ──ends──▶ away ──after a pause──▶ starting
+    starting ──answers──▶ up ──ends, or is ended as it hangs──▶ away ──after a pause──▶ starting
 
 While it is away, the main process answers at its sockets.
 """
@@ -31,6 +31,11 @@ _PAUSE_S_MAX = 5.0
 _STEADY_S = 10.0
 """Between the end of a worker and the next one's start: doubled each time, until one was up for so long."""
 
+_ASK_S = 1.0
+_UNANSWERED_MAX = 10
+"""A worker that says nothing for so many seconds, and as many waits for an answer, hangs. Shorter, and one that takes
+in a whole catalog anew might be taken for such; longer, and its share of the clients waits all the time."""
+
 
 class WorkerProcess:
     """A worker.
@@ -59,6 +64,7 @@ class WorkerProcess:
         self._was_up = False
         self._stopping = asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
+        self._asking: asyncio.Task[None] | None = None
         # What is to be called to answer in its place no longer.
         self._stand_ins: list[Callable[[], None]] = []
 
@@ -131,6 +137,8 @@ class WorkerProcess:
         try:
             return await process.wait()
         finally:
+            if self._asking is not None:
+                self._asking.cancel()
             self.is_up.clear()
             self.link = None
 
@@ -141,8 +149,19 @@ class WorkerProcess:
             stop()
         self._stand_ins = []
         self.is_up.set()
+        self._asking = asyncio.create_task(self._keep_asking())
         assert self._process is not None
         logger.info("worker %d (process %d) answers", self.number, self._process.pid)
+
+    async def _keep_asking(self) -> None:
+        """Ends it if it hangs: the system gives it clients all the same."""
+        unanswered = 0
+        while unanswered < _UNANSWERED_MAX:
+            await asyncio.sleep(_ASK_S)
+            # Asked again each time: if it was this process that stood still, the next answer comes at once.
+            unanswered = 0 if self.link is not None and await self.link.is_there() else unanswered + 1
+        logger.warning("worker %d does not answer any more; it is killed", self.number)
+        self.kill()
 
     async def count(self) -> None:
         """Asks it what it has counted."""

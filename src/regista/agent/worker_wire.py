@@ -6,7 +6,7 @@ On the connections for calls, of which each carries one at a time:
 
 On the one for control, where the main process asks:
 
-    worker: Hello … Ready        main: Look, Count ──▶ worker: Looked, Counted
+    worker: Hello … Ready        main: Look, Count, Ping ──▶ worker: Looked, Counted, Pong
 """
 
 from __future__ import annotations
@@ -144,6 +144,18 @@ class Counted(msgspec.Struct, array_like=True, tag=24):
 NOTHING_COUNTED = Counted(0)
 
 
+class Pong(msgspec.Struct, array_like=True, tag=25):
+    """It is there."""
+
+    number: int
+
+
+class Ping(msgspec.Struct, array_like=True, tag=33):
+    """Asks whether it is there."""
+
+    number: int
+
+
 class Look(msgspec.Struct, array_like=True, tag=31):
     """Asks who follows what depends on these topics and has changed at `index` or since."""
 
@@ -160,8 +172,8 @@ class Count(msgspec.Struct, array_like=True, tag=32):
 
 CallMessage: TypeAlias = Call | Body
 AnswerMessage: TypeAlias = WantBody | Answer | Part | End
-WorkerMessage: TypeAlias = Hello | Ready | Looked | Counted
-MainMessage: TypeAlias = Look | Count
+WorkerMessage: TypeAlias = Hello | Ready | Looked | Counted | Pong
+MainMessage: TypeAlias = Look | Count | Ping
 
 
 def _plain(value: Any) -> Any:
