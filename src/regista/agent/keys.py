@@ -107,9 +107,9 @@ AGENT_KEYS: tuple[Key, ...] = (
         "workers",
         "integer",
         0,
-        "How many further processes share the ports of HTTP and DNS, each with a copy of the catalog of its own, and "
-        "answer reads and names there. More answer more where there are cores for them, one each; each takes as "
-        "much memory as the agent itself. Writes stay with the agent, and limits count for each process.",
+        "How many further processes share the ports of HTTP and DNS, each with a copy of the catalog of its own, "
+        "and answer reads and names there. More answer more where there are cores for them, one each; each takes "
+        "as much memory as the agent itself. Writes stay with the agent, and limits count for each process.",
         at_least=0,
         at_most=64,
     ),

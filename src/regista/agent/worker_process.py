@@ -33,8 +33,8 @@ _STEADY_S = 10.0
 
 _ASK_S = 1.0
 _UNANSWERED_MAX = 10
-"""A worker that says nothing for so many seconds, and as many waits for an answer, hangs. Shorter, and one that takes
-in a whole catalog anew might be taken for such; longer, and its share of the clients waits all the time."""
+"""A worker that says nothing for so many seconds, and as many waits for an answer, hangs. Shorter, and one that
+takes in a whole catalog anew might be taken for such; longer, and its share of the clients waits all the time."""
 
 
 class WorkerProcess:
