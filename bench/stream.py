@@ -3,6 +3,9 @@
 The followers begin with the index of a list, as a program does that has one, so no full lists are counted. A
 change is a registration with another port; the next comes when all followers have the one before. The processor
 time is compared with that for services of other sizes, in turn.
+
+Then a rolling update: instances of the largest service get another port one after the other, so many a second,
+whether the followers have heard of the one before or not.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ import time
 import lab
 
 NAME = "web"
+_ROLLED_PORT = 20_000
 _TRANSACTION_OPERATIONS = 64
 
 
@@ -96,20 +100,49 @@ async def change(server: lab.Server, name: str, followers: list[Follower], ports
     cpu_s = server.cpu_s()
     for number, port in enumerate(ports):
         before = [each.bytes for each in followers]
-        shape = service(name, number, port)
-        body = json.dumps(
-            {"Node": "n1", "Address": "127.0.0.1", "SkipNodeUpdate": True, "Service": shape}
-        ).encode()
-        answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        connection.answered = lambda _connection, answer, answered=answered: answered.set_result(answer)
-        connection.send(
-            b"PUT /v1/catalog/register HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%b"
-            % (len(body), body)
-        )
-        await answered
+        await register(connection, service(name, number, port))
         await settled(followers, before)
     lab.disconnect([connection])
     return sum(each.bytes for each in followers) - began, server.cpu_s() - cpu_s
+
+
+async def register(connection: lab.Connection, shape: dict[str, object]) -> None:
+    """Registers an instance, as an agent of Consul's would."""
+    body = json.dumps({"Node": "n1", "Address": "127.0.0.1", "SkipNodeUpdate": True, "Service": shape}).encode()
+    answered: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+    connection.answered = lambda _connection, answer: answered.set_result(answer)
+    connection.send(
+        b"PUT /v1/catalog/register HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
+    )
+    await answered
+
+
+def entries_bytes(server: lab.Server, name: str, port_min: int) -> tuple[int, int]:
+    """How many instances have such a port or a higher one, and the bytes of their entries in health/service."""
+    entries = json.loads(server.get(f"/v1/health/service/{name}")[2])
+    changed = [each for each in entries if each["Service"]["Port"] >= port_min]
+    return len(changed), sum(len(json.dumps(each, separators=(",", ":"))) for each in changed)
+
+
+async def roll(server: lab.Server, name: str, *, followers: int, instances: int, a_second: float) -> None:
+    """Updates so many instances at this pace, and prints what was sent."""
+    following = await follow(server, name, followers)
+    began = [each.bytes for each in following]
+    connection = (await lab.connect(server.port, 1))[0]
+    start_s, cpu_s = time.monotonic(), server.cpu_s()
+    for number in range(instances):
+        await asyncio.sleep(max(0.0, start_s + number / a_second - time.monotonic()))
+        await register(connection, service(name, number, _ROLLED_PORT))
+    took_s = time.monotonic() - start_s
+    await settled(following, began)
+    cpu_s = server.cpu_s() - cpu_s
+    lab.disconnect([connection])
+    count, own = entries_bytes(server, name, _ROLLED_PORT)
+    assert count == instances, count
+    sent = sum(each.bytes for each in following) - sum(began)
+    row = [f"{instances}", f"{instances / took_s:.0f}", f"{sent / 1e6:.0f}", f"{cpu_s / took_s:.0%}"]
+    lab.table(["instances updated", "a second", "MB sent", "of a core"], [row])
+    lab.verdict("rolling update: sent / (changed instances x followers)", sent / (own * followers), at_most=1.2)
 
 
 async def measure(server: lab.Server, sizes: list[int], *, followers: int, changes: int, rounds: int) -> None:
@@ -126,10 +159,8 @@ async def measure(server: lab.Server, sizes: list[int], *, followers: int, chang
             for each in following:
                 assert each.transport is not None
                 each.transport.close()
-            entries = json.loads(server.get(f"/v1/health/service/{name}")[2])
-            changed = [each for each in entries if each["Service"]["Port"] >= 9000]
-            assert len(changed) == changes, len(changed)
-            own = sum(len(json.dumps(each, separators=(",", ":"))) for each in changed)
+            count, own = entries_bytes(server, name, 9000)
+            assert count == changes, count
             ratios[size] = sent / (own * followers)
             if turn:  # the first warms up
                 costs[size].append(cpu_s / (changes * followers))
@@ -154,6 +185,8 @@ def main() -> None:
     parser.add_argument("--followers", type=int, default=1000)
     parser.add_argument("--changes", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rolled", type=int, default=500, help="instances in the rolling update")
+    parser.add_argument("--pace", type=float, default=25.0, help="of which so many a second")
     wanted = parser.parse_args()
     print(f"stream: {wanted.followers} followers, {wanted.changes} changes, services of {wanted.sizes}")
     with lab.scratch("stream") as directory, lab.agent(directory) as server:
@@ -166,6 +199,8 @@ def main() -> None:
                 rounds=wanted.rounds,
             )
         )
+        name = f"{NAME}-{max(wanted.sizes)}"
+        lab.run(roll(server, name, followers=wanted.followers, instances=wanted.rolled, a_second=wanted.pace))
 
 
 if __name__ == "__main__":
