@@ -17,6 +17,13 @@ from regista.model import CheckDefinition
 JITTER = 0.05
 SLACK_S = 0.5
 
+_APART_S = 5.0
+"""Knocks at one port are at least so far apart."""
+_REVIEW_S = 0.25
+"""So often it is looked whether one is due."""
+_DIAL_S = 2.0
+"""Whoever is cut off lets a knock run into its timeout."""
+
 
 def step_s(definition: CheckDefinition) -> float:
     """From the start of one probe that takes its whole timeout to that of the next: one that runs loses its slots."""
@@ -86,20 +93,40 @@ def abstention_s(process: Process, abstain_s: float) -> float:
 
 
 def patience_s(process: Process) -> float:
-    """Within which a program that lives would have been heard once more: its TTL, or two probes and a success."""
-    if process.ttl_s > 0:
-        return process.ttl_s
+    """Within which a program that lives would have been heard once more, by whatever would end it."""
+    return max(process.ttl_s, critical_patience_s(process) if process.is_probed else 0.0)
+
+
+def critical_patience_s(process: Process) -> float:
+    """The same by its check, where that ends it: a TTL, or two probes and the successes that are needed."""
     definition = process.definition
     assert definition is not None
-    return max(5.0, definition.interval_s * (2 + definition.success_before_passing) + definition.timeout_s)
+    probes_s = definition.interval_s * (2 + definition.success_before_passing) + definition.timeout_s
+    return max(_APART_S, definition.ttl_s or probes_s)
 
 
-def company_s(process: Process, lost_count: int) -> float:
+def company_s(patience_s: float, lost_count: int) -> float:
     """What it costs that others are lost too: the wait for whether more follow, and the rate of expiries.
 
-    At the lowest rate of a service 5 go each second.
+    Args:
+        patience_s: of what ends.
     """
-    return patience_s(process) / 2 + SLACK_S + lost_count / 5
+    return patience_s / 2 + SLACK_S + queue_s(lost_count)
+
+
+def queue_s(lost_count: int) -> float:
+    """How long so many take to go, at the lowest rate of a service: 5 each second."""
+    return lost_count / 5
+
+
+def knock_s(process: Process) -> float:
+    """From one knock at the port of a program that is kept until what the next one found is acted upon."""
+    return max(_APART_S, patience_s(process)) + last_knock_s()
+
+
+def last_knock_s() -> float:
+    """From the moment that a knock is due until what it found is acted upon."""
+    return _REVIEW_S + _DIAL_S + SLACK_S
 
 
 def protection_s(process: Process) -> float:

@@ -54,7 +54,7 @@ class Checkers:
     def on_dialled(self, process: Process, *, is_open: bool) -> None:
         ledger = self.ledgers.of(process)
         if is_open:
-            ledger.found_open_s = self._world.now_s
+            ledger.found_open(self._world.now_s)
         else:
             ledger.found_closed_s = self._world.now_s
 

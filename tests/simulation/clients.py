@@ -85,11 +85,12 @@ class Clients:
             world.witness.on_heard(process)
             world.scheduler.renew_service(process.key)
         elif process.kind == "ttl":
-            world.witness.on_heard(process)
             world.spawn(self._report(process))
 
     async def _report(self, process: Process) -> None:
         world = self._world
+        # Only now: a stall may end between the request and its being read, and what fell due in it comes first then.
+        world.witness.on_heard(process)
         try:
             await world.scheduler.report(process.id + ":check", PASSING, "all is well", cause=_REQUEST)
         except RegistaError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from tests.simulation import bounds
@@ -51,18 +52,31 @@ class Expectations:
 
     def _expect_silence(self, process: Process, since_s: float) -> None:
         ledger = self._ledgers.of(process)
-        if process.ttl_s > 0:
-            still = lambda: ledger.silent_since_s == since_s  # noqa: E731 - one line says it
-            self._expect(process, since_s, still, bound_s=self._silence_out_s, find=self._is_out, what="is silent")
-            if process.is_reaped:
-                self._expect(process, since_s, still, bound_s=self._reaped_s, find=self._is_gone, what="is silent")
+        if process.ttl_s <= 0:
+            return
+        still = lambda: ledger.silent_since_s == since_s  # noqa: E731 - one line says it
+        findings: list[tuple[Finding, Bound]] = [(self._is_out, self._silence_out_s)]
+        if process.has_lease:
+            findings.append((self._is_gone, self._silence_out_s))
+        elif process.is_reaped:
+            findings.append((self._is_gone, self._reaped_s))
+        for find, bound_s in findings:
+            self._expect(process, since_s, still, bound_s=bound_s, find=find, what="is silent", is_guarded=True)
 
     def _expect_failure(self, process: Process, since_s: float) -> None:
         ledger = self._ledgers.of(process)
         still = lambda: ledger.failing_since_s == since_s  # noqa: E731 - one line says it
         self._expect(process, since_s, still, bound_s=self._probe_out_s, find=self._is_out, what="fails")
         if process.is_reaped:
-            self._expect(process, since_s, still, bound_s=self._reaped_s, find=self._is_gone, what="fails")
+            self._expect(
+                process,
+                since_s,
+                still,
+                bound_s=self._reaped_s,
+                find=self._is_gone,
+                what="fails",
+                is_guarded=True,
+            )
 
     def on_drained(self, process: Process, for_s: float) -> None:
         """Whoever drains is gone when it is to be, whatever others do: that is no silence."""
@@ -84,18 +98,23 @@ class Expectations:
         return bounds.probe_out_s(process.definition) + self._abstained_for_s(process)
 
     def _silence_out_s(self, process: Process) -> float:
-        return bounds.silence_out_s(process) + self._company_s(process)
+        return bounds.silence_out_s(process) + self._company_s(process, process.ttl_s)
 
     def _reaped_s(self, process: Process) -> float:
-        return bounds.reaped_s(process) + self._abstained_for_s(process) + self._company_s(process)
+        company_s = self._company_s(process, bounds.critical_patience_s(process))
+        return bounds.reaped_s(process) + self._abstained_for_s(process) + company_s
 
-    def _company_s(self, process: Process) -> float:
+    def _company_s(self, process: Process, patience_s: float) -> float:
         """What it adds that others were lost within the window, or shortly before or after; nothing if alone."""
         settings, now_s = self._world.settings, self._world.now_s
         if settings.protection_share >= 1:
-            return self._lost_count(now_s - bounds.patience_s(process)) / 5
+            return self._queue_s(process)
         lost_count = self._lost_count(now_s - settings.protection_window_s - 2 * bounds.patience_s(process))
-        return bounds.company_s(process, lost_count) if lost_count > 1 else 0.0
+        return bounds.company_s(patience_s, lost_count) if lost_count > 1 else 0.0
+
+    def _queue_s(self, process: Process) -> float:
+        """How long those who may be before it in the queue take to go."""
+        return bounds.queue_s(self._lost_count(self._world.now_s - bounds.patience_s(process)))
 
     def _lost_count(self, since_s: float) -> int:
         return sum(each.well_since_s is None or each.ill_s > since_s for each in self._ledgers.all())
@@ -130,21 +149,35 @@ class Expectations:
         bound_s: Bound,
         find: Finding,
         what: str,
+        is_guarded: bool = False,
     ) -> None:
-        """Looks once the time is up, if the reason is `still` there."""
+        """Looks once the time is up, if the reason is `still` there.
+
+        Args:
+            is_guarded: whether what is expected passes the guard, which holds it while a scope protects, and keeps
+                it while the port answers.
+        """
         world = self._world
 
         def look(*, is_again: bool = False) -> None:
             if not still() or not (problem := find(process)):
                 return
-            late_by_s = self._late_by_s(process, self._begin_s(process, since_s, find), bound_s(process))
-            if late_by_s < 0 or not world.disturbances.is_calm() or self._is_spared(process, find):
+            begin_s = self._begin_s(process, since_s, find)
+            late_by_s = self._late_by_s(process, begin_s, bound_s(process), is_guarded=is_guarded)
+            is_held = False
+            if is_guarded:
+                late_by_s = min(late_by_s, self._kept_too_long_s(process, since_s, find))
+                is_held = self._protections.is_on(process)
+            if late_by_s < 0 or not world.disturbances.is_calm() or is_held:
                 world.agenda.after(max(-late_by_s, 1.0), look)
             elif not is_again:
                 world.agenda.after(_LOOK_AGAIN_S, lambda: look(is_again=True))
             else:
                 told = f"{process.id} ({process.kind}) {what} since {since_s:.3f}s, and {problem}"
                 bound = f"the bound is {bound_s(process):.2f}s"
+                found_open_s = self._ledgers.of(process).found_open_s
+                if is_guarded and found_open_s > since_s:
+                    bound = f"{bound}; its port was last found open at {found_open_s:.3f}s"
                 world.fail(f"{told}; {bound}", process.id, "agent:", "store:")
 
         world.agenda.after(bound_s(process), look)
@@ -160,23 +193,45 @@ class Expectations:
             return max(begin_s, ledger.removed_s, ledger.flapping_s)
         return max(begin_s, ledger.registered_s) if find == self._is_gone else begin_s
 
-    def _late_by_s(self, process: Process, begin_s: float, bound_s: float) -> float:
-        """How long the bound has run out, less what the agent was disturbed; negative while it has not."""
+    def _late_by_s(self, process: Process, begin_s: float, bound_s: float, *, is_guarded: bool) -> float:
+        """How long the bound has run out, less what the agent was disturbed; negative while it has not.
+
+        Args:
+            is_guarded: whether the time in which it was protected does not count either.
+        """
         count, disturbed_s = self._world.disturbances.within(begin_s, self._world.now_s)
         late_by_s = self._world.now_s - begin_s - bound_s - disturbed_s - count * bounds.disturbance_s(process)
-        if process.ttl_s > 0 or process.is_reaped:
+        if is_guarded:
             count, protected_s = self._protections.within(process, begin_s)
             late_by_s -= protected_s + count * bounds.protection_s(process)
         return late_by_s
 
-    def _is_spared(self, process: Process, find: Finding) -> bool:
-        """Whether it is protected just now, or was, and its port answers since."""
-        if find == self._is_in:
-            return False
+    def _kept_too_long_s(self, process: Process, since_s: float, find: Finding) -> float:
+        """How late the end of a program is that was kept, for its port answered since then; infinite if it never did.
+
+        Who was found to be there is knocked at again and again, and is kept from one knock to the next: also if it
+        ends just after one. Whoever answers all the time is not kept for ever either.
+        """
         ledger = self._ledgers.of(process)
-        ill_since_s = max(ledger.silent_since_s or 0.0, ledger.failing_since_s or 0.0)
-        is_kept = process.is_alive and not process.is_cut_off and ledger.found_open_s > ill_since_s
-        return self._protections.is_on(process) or is_kept
+        if ledger.found_open_s <= since_s:
+            return math.inf
+        rest_s = self._queue_s(process)
+        if process.kind == "ttl" and find == self._is_gone and not self._is_critical_before(process):
+            # What was kept is the good status of its check; once that goes, the time in critical begins.
+            assert process.definition is not None
+            rest_s += process.definition.deregister_critical_service_after_s
+            rest_s += self._company_s(process, bounds.critical_patience_s(process))
+        from_last_s = bounds.knock_s(process) + rest_s
+        from_first_s = self._world.settings.protection_silent_s_max + bounds.last_knock_s() + rest_s
+        return max(
+            self._late_by_s(process, ledger.found_open_s, from_last_s, is_guarded=True),
+            self._late_by_s(process, ledger.kept_since_s, from_first_s, is_guarded=True),
+        )
+
+    def _is_critical_before(self, process: Process) -> bool:
+        """Whether it was critical already when its port was last found open."""
+        ledger = self._ledgers.of(process)
+        return ledger.critical_since_s is not None and ledger.critical_since_s < ledger.found_open_s
 
     def _is_out(self, process: Process) -> str:
         return "it is in the passing answer" if process.id in self._world.passing(process.service) else ""

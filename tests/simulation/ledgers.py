@@ -26,6 +26,7 @@ class Ledger:
         ill_s: when it was last not well.
         heard_s: when the agent last had a word of it.
         found_closed_s, found_open_s: when its port was last dialled and found so; negative for never.
+        kept_since_s: when it was first found open of the times since it was last heard of, or became critical.
         verdict: what its probes' answers come to since this agent has run; "" before the first.
         verdicts: the verdict after each of the last answers.
         better_s: when they last came to something better than critical.
@@ -44,6 +45,7 @@ class Ledger:
     heard_s: float = 0.0
     found_closed_s: float = -1.0
     found_open_s: float = -1.0
+    kept_since_s: float = -1.0
     verdict: Status = ""
     verdicts: collections.deque[Status] = dataclasses.field(
         default_factory=lambda: collections.deque(maxlen=_REMEMBERED)
@@ -64,6 +66,11 @@ class Ledger:
         self.verdict = ""
         self.verdicts.clear()
         self._is_fresh = True
+
+    def found_open(self, now_s: float) -> None:
+        self.found_open_s = now_s
+        if self.kept_since_s <= max(self.heard_s, self.better_s, self.registered_s, self.critical_since_s or 0.0):
+            self.kept_since_s = now_s
 
     def answered(self, definition: CheckDefinition, now_s: float, *, is_good: bool) -> None:
         if self._is_fresh:

@@ -40,7 +40,7 @@ class Protections:
         self._spans: dict[str, list[_Span]] = {}
         self._on: dict[str, _Span] = {}
         self._unseen: list[float] = []
-        self._taken: dict[str, list[float]] = {}
+        self._taken: dict[str, dict[str, float]] = {}
         self._begun = 0
         self._is_looking = False
 
@@ -74,21 +74,32 @@ class Protections:
         return len(spans) + unseen, sum(max(0.0, until_s - since_s) for since_s, until_s in spans)
 
     def on_removed(self, process: Process) -> None:
-        """Of programs that only can't be heard, no more go within the window than are allowed to, but for those dialled."""
+        """Of programs that only can't be heard, no more go within the window than are allowed to.
+
+        Those that were dialled do not count: a port was found closed, or open for so long that enough is enough.
+        """
         world, ledger = self._world, self._ledgers.of(process)
         since_s = ledger.silent_since_s
         if not (process.is_alive and process.is_wanted) or since_s is None or ledger.found_closed_s > since_s:
             return
+        if ledger.kept_since_s > since_s and self._was_kept_long(ledger.kept_since_s):
+            return
         for scope in ("", process.service):
-            taken = self._taken.setdefault(scope, [])
-            taken.append(world.now_s)
+            # One that comes back and goes again is one instance of so many, as it is one of the size.
+            taken = self._taken.setdefault(scope, {})
+            taken[process.id] = world.now_s
             begin_s = max(world.now_s - world.settings.protection_window_s, world.disturbances.up_since_s)
-            recent = sum(moment_s >= begin_s for moment_s in taken)
+            recent = sum(moment_s >= begin_s for moment_s in taken.values())
             size = self._size(scope, begin_s)
             allowed = math.ceil(world.settings.protection_share * size)
             if recent > allowed and size >= self._size_least(scope):
                 told = f"{recent} of {size} in {scope or 'all'} that live went within the window, not {allowed}"
                 world.fail(told, "tombstone", "protection:", "agent:")
+
+    def _was_kept_long(self, since_s: float) -> bool:
+        """Whether a port that answers keeps nobody any more whom it has kept since then, in time that counts."""
+        kept_s = self._world.now_s - since_s - self._world.deaf_s(since_s)
+        return kept_s >= self._world.settings.protection_silent_s_max
 
     def _size(self, scope: str, begin_s: float) -> int:
         """How many could have been lost since then: those that are registered, and those that went meanwhile."""

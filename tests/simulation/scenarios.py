@@ -48,7 +48,7 @@ WEATHERS = (
 CAUTIONS = (
     HealthSettings(flap_damping=False, abstain_s=0, protection_share=1),
     HealthSettings(protection_share=1),
-    HealthSettings(protection_s_max=120),
+    HealthSettings(protection_s_max=120, protection_silent_s_max=180),
 )
 """As Consul; with damping and doubt; and with protection too, shorter than usual so that it ends within the run."""
 

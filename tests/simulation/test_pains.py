@@ -156,6 +156,42 @@ def test_killed_instances_are_gone_after_protection_where_only_silence_speaks(ru
 
 
 @pytest.mark.parametrize("kind", ["lease", "ttl", "both", "http"])
+def test_who_hangs_is_kept_from_one_knock_to_the_next(kind):
+    """60 % hang: they are kept while their ports answer, go by the next knock if they end, and else in the end."""
+    settings = HealthSettings(protection_s_max=120, protection_silent_s_max=600)
+    run = Run(1, settings)
+    processes = programs(100, kind=kind, after_s=60.0 if kind != "lease" else 0.0)
+    run.start(*processes)
+    hung = processes[:60]
+    counts = {}
+
+    def count():
+        counts[run.world.now_s] = len(run.world.catalog.services)
+
+    run.world.agenda.at(100.0, lambda: [run.world.change(process, is_hung=True) for process in hung])
+    # A TTL check is kept, and once it is critical its instance is: each for the whole time.
+    for moment_s in (300.0, 800.0, 2400.0):
+        run.world.agenda.at(moment_s, count)
+    for number, process in enumerate(hung[:20]):
+        run.world.agenda.at(350.0 + 10 * number, run.clients.crash, process)
+    run.world.run(2500.0)
+    assert list(counts.values()) == [100, 80, 40]
+    verifications = run.world.scheduler.counters.verifications
+    assert verifications["given-up"] >= 40
+
+
+def test_a_loss_in_small_parts_is_one_loss(run):
+    """Of 100 instances that are cut off one after the other, two seconds apart, no more go than if it were at once."""
+    processes = programs(100)
+    run.start(*processes)
+    for number, process in enumerate(processes[:60]):
+        run.world.agenda.at(100.0 + 2 * number, all_are_cut_off, run, [process], True)
+    run.world.run(400.0)
+    assert len(run.removed()) <= 15
+    assert run.checkers.protections.count > 0
+
+
+@pytest.mark.parametrize("kind", ["lease", "ttl", "both", "http"])
 def test_a_partition_that_heals_removes_nobody(run, kind):
     """60 % are cut off for 5 minutes, and come back: nobody was removed, and all are as they were."""
     processes = programs(100, kind=kind, after_s=60.0 if kind != "lease" else 0.0)
