@@ -2,7 +2,7 @@
 
 import random
 
-from regista.model import Batch, Put
+from regista.model import Batch, Delete, Put
 from regista.protocols.dns import Answerer, DnsSettings, Explainer, Names, Resolver, SoaSettings, Zone
 
 NAMES = Names(domains=(("consul",),), datacenter="dc1", suffixes={})
@@ -15,28 +15,28 @@ class Nobody:
         return False
 
 
-def answerer(catalog, settings, *, is_unknown=lambda _: False):
+def answerer(catalog, settings, *, names=NAMES, is_unknown=lambda _: False, wall_clock=lambda: 1.0):
     return Answerer(
         catalog,
         Zone((b"consul",), "dc1", "n1", SoaSettings(), 0, {}),
+        names,
         settings,
         threshold_default=0,
         is_unknown=is_unknown,
         shuffle=lambda _: None,
-        wall_clock=lambda: 1.0,
+        wall_clock=wall_clock,
     )
 
 
-def resolver(catalog, **fields):
+def resolver(catalog, *, names=NAMES, recursors=None, rng=None, clock=lambda: 0.0, **fields):
     settings = DnsSettings(**fields)
     return Resolver(
-        answerer(catalog, settings),
-        NAMES,
+        answerer(catalog, settings, names=names, wall_clock=clock),
         catalog.topics,
-        Nobody(),
+        recursors or Nobody(),
         settings,
-        rng=random.Random(1),
-        clock=lambda: 0.0,
+        rng=rng or random.Random(1),
+        clock=clock,
     )
 
 
@@ -45,14 +45,19 @@ def explainer(catalog, *, is_unknown=lambda _: False, recursors=(), **fields):
     return Explainer(
         catalog,
         answerer(catalog, settings, is_unknown=is_unknown),
-        NAMES,
         settings,
         domain="consul",
+        datacenter="dc1",
         recursors=recursors,
         rng=random.Random(1),
     )
 
 
-def put(catalog, *records):
-    """Applies a batch that puts these."""
-    catalog.apply(Batch(catalog.index + 1, 0.0, tuple(Put(each) for each in records)))
+def put(catalog, *records, replaces=None):
+    """Applies a batch that puts these, in the place of that record if one is given."""
+    catalog.apply(Batch(catalog.index + 1, 0.0, tuple(Put(each, replaces) for each in records)))
+
+
+def delete(catalog, *records):
+    """Applies a batch that deletes these."""
+    catalog.apply(Batch(catalog.index + 1, 0.0, tuple(Delete(each) for each in records)))

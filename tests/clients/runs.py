@@ -265,3 +265,13 @@ ALL = (
         _in_venv,
     ),
 )
+
+COREDNS = Client(
+    "CoreDNS",
+    "coredns",
+    _pinned("coredns/go.mod", r"coredns/coredns v(\S+)"),
+    ("go",),
+    _go("coredns"),
+    _built,
+)
+"""A resolver, not in `ALL`: it says nothing of features. `tests/integration/dns_programs.py` starts it."""

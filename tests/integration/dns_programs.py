@@ -13,6 +13,7 @@ import dns.exception
 import dns.message
 import dns.query
 import pytest
+from tests.clients import runs
 
 START_S_MAX = 10.0
 
@@ -70,10 +71,15 @@ def answers_at(port, name="n1.node.consul"):
 
 @contextlib.contextmanager
 def unbound(folder, agent_port, *, zone="forward"):
-    """An unbound that asks the agent about `consul`, as a forwarder or as the zone's own server; its port."""
+    """An unbound that asks the agent about `consul`; its port.
+
+    Args:
+        zone: `forward` or `stub`, as a forwarder or as the zone's own server; `strict` is a stub that asks label by
+            label, and takes NXDOMAIN for an answer about all that ends so (RFC 9156, RFC 8020).
+    """
     port = free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    key = {"forward": "forward-addr", "stub": "stub-addr"}[zone]
+    is_strict, zone = zone == "strict", "forward" if zone == "forward" else "stub"
     (folder / "unbound.conf").write_text(
         f"""server:
     interface: 127.0.0.1
@@ -87,11 +93,13 @@ def unbound(folder, agent_port, *, zone="forward"):
     do-not-query-localhost: no
     module-config: "iterator"
     domain-insecure: "consul"
+    qname-minimisation: yes
+    qname-minimisation-strict: {"yes" if is_strict else "no"}
 remote-control:
     control-enable: no
 {zone}-zone:
     name: "consul"
-    {key}: 127.0.0.1@{agent_port}
+    {zone}-addr: 127.0.0.1@{agent_port}
 """
     )
     command = [find("unbound"), "-d", "-c", str(folder / "unbound.conf")]
@@ -100,13 +108,27 @@ remote-control:
 
 
 @contextlib.contextmanager
-def dnsmasq(folder, agent_port, *, address="127.0.0.1", port=0):
-    """A dnsmasq that asks the agent about `consul`; its port."""
+def dnsmasq(folder, agent_port, *, address="127.0.0.1", port=0, extra=()):
+    """A dnsmasq that asks the agent about `consul`, with arguments of its own besides; its port."""
     port = port or free_port()
     command = [
         find("dnsmasq"), "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--bind-interfaces",
         f"--listen-address={address}", f"--port={port}", f"--server=/consul/127.0.0.1#{agent_port}",
-        "--user=", "--group=", "--pid-file=", "--log-facility=-",
+        "--user=", "--group=", "--pid-file=", "--log-facility=-", *extra,
     ]  # fmt: skip
     with running(command, folder, is_ready=lambda: address != "127.0.0.1" or answers_at(port)):
         yield port
+
+
+@contextlib.contextmanager
+def coredns(folder, corefile):
+    """A CoreDNS with these zones, on a port that they need not name; its port."""
+    if missing := runs.COREDNS.missing():
+        pytest.skip(missing)
+    port = free_port()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "Corefile").write_text(corefile)
+    with runs.ready(runs.COREDNS) as built:
+        command = [*runs.COREDNS.command(built), "-conf", str(folder / "Corefile"), "-dns.port", str(port)]
+        with running(command, folder, is_ready=lambda: answers_at(port)):
+            yield port

@@ -1,7 +1,8 @@
 """Looks names up with glibc in a network of its own; run under `unshare --net --mount`, see `test_dns_clients`.
 
-There dnsmasq has 127.0.0.53:53, as a stub of the system's would, and the agent a port behind it. Prints what was
-found, as JSON.
+There dnsmasq has 127.0.0.53:53, as a stub of the system's would, and the agent a port behind it. Another agent has
+127.0.0.1:53 to itself, and a dnsmasq for all other names; it is asked with a `resolv.conf` that names it alone.
+Prints what was found, as JSON.
 """
 
 import contextlib
@@ -22,6 +23,34 @@ def look_up(name, family=socket.AF_UNSPEC):
     except socket.gaierror as error:
         return [error.strerror]
     return sorted(address[4][0] for address in found)
+
+
+def look_up_alone(folder):
+    """What is found where the agent is the only name server, as the guide has it."""
+    config = {"degrading": {"settling": "0s"}, "recursors": ["127.0.0.54"]}
+    others = ("--host-record=www.example.org,192.0.2.1,2001:db8::1", "--cname=cdn.example.org,www.example.org")
+    with (
+        dnsmasq(folder / "others", 1, address="127.0.0.54", port=53, extra=others),
+        running_agent(folder / "alone", arguments=("--dns-port", "53"), config=config) as agent,
+    ):
+        addresses = {
+            "web": "10.0.0.4",
+            "inside": "web.service.consul",
+            "node": "n1.node.consul",
+            "twice": "inside.service.dc1.consul",
+            "outside": "cdn.example.org",
+            "both": "outside.service.consul",
+            "loop": "loop.service.consul",
+            "gone": "none.service.consul",
+            "nowhere": "none.example.org",
+        }
+        for name, address in addresses.items():
+            agent.register(Name=name, ID=name, Address=address)
+        (folder / "resolv.conf").write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:2\n")
+        # The C library reads the file anew when it has changed.
+        eventually(lambda: look_up("web.service.consul") == ["10.0.0.4"])
+        eventually(lambda: look_up("www.example.org") == ["192.0.2.1", "2001:db8::1"])
+        return {name: look_up(f"{name}.service.consul") for name in addresses}
 
 
 def main(folder):
@@ -51,6 +80,8 @@ def main(folder):
             }
             agent.put("/v1/agent/check/fail/c4")
             found["after a failure"] = look_up("web.service.consul")
+    with contextlib.redirect_stdout(sys.stderr):
+        found["alone"] = look_up_alone(folder)
     sys.stdout.write(json.dumps(found))
 
 

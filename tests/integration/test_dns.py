@@ -98,8 +98,9 @@ def test_ttls_domains_and_suffixes_are_as_configured(tmp_path):
             ("web.prod.svc.cluster.local", 10),
         ):
             assert ask(agent, name).answer[0].ttl == ttl_s
-        nothing = ask(agent, "none.service.consul")
-        assert (nothing.authority[0].name.to_text(), nothing.authority[0].ttl) == ("internal.example.", 33)
+        for domain in ("internal.example.", "consul.", "svc.cluster.local."):
+            nothing = ask(agent, f"none.service.{domain}")
+            assert (nothing.authority[0].name.to_text(), nothing.authority[0].ttl) == (domain, 33)
         (srv,) = texts(ask(agent, "web.service.consul", "SRV"))
         assert srv == "1 1 80 0a000007.addr.dc1.internal.example."
 
@@ -125,6 +126,17 @@ def test_names_of_others_go_to_the_recursors(tmp_path):
             assert ask(agent, "n1.node.consul").flags & dns.flags.RA
             upstream.kill()
             assert rcode(ask(agent, "web.service.example")) == "SERVFAIL"
+
+
+def test_a_name_that_dns_can_not_express_is_warned_of(tmp_path):
+    """Once, in the log, however often it is registered; nowhere if there is no DNS."""
+    for arguments, count in (((), 1), (("--dns-port", "-1"), 0)):
+        with running_agent(tmp_path / str(count), arguments=arguments, config=SETTLED) as agent:
+            for number in range(3):
+                agent.register(Name="bad name.with dot", ID=f"bad-{number}", Port=80)
+            agent.register(Name="good_name", ID="good")
+            assert agent.log().count("service 'bad name.with dot' can't be found over DNS: ") == count
+            assert "good_name" not in agent.log()
 
 
 def test_many_questions_on_one_connection(agent: Agent):

@@ -73,7 +73,7 @@ def test_dig_asks_again_over_tcp_for_what_is_cut(tmp_path):
 # ---- forwarding resolvers ----
 
 
-@pytest.mark.parametrize("resolver", ["unbound forward", "unbound stub", "dnsmasq"])
+@pytest.mark.parametrize("resolver", ["unbound forward", "unbound stub", "unbound strict", "dnsmasq"])
 def test_a_resolver_passes_questions_on(tmp_path, resolver):
     """It finds what the agent has, and what changes: with TTLs of zero nothing is out of date."""
     program, _, zone = resolver.partition(" ")
@@ -98,6 +98,26 @@ def test_a_resolver_passes_questions_on(tmp_path, resolver):
             assert ask(port, "web.service.consul") == ("NOERROR", ["10.0.0.2"])
 
 
+def test_a_resolver_may_ask_label_by_label(tmp_path):
+    """What stands between the zone and a name is never said to be missing, however many labels that is."""
+    with running_agent(tmp_path / "agent", config=SETTLED) as agent:
+        agent.register(Name="web", ID="web-1", Address="10.0.0.1", Port=81, Tags=["v1.2"])
+        agent.register(Name="alias", ID="alias", Address="host.corp.example.node.consul")
+        agent.put("/v1/catalog/register", {"Node": "host.corp.example", "Address": "10.0.0.2"})
+        with unbound(tmp_path / "unbound", dns_port(agent), zone="strict") as port:
+            for name, address in (
+                ("web.service.dc1.consul", "10.0.0.1"),
+                ("v1.2.web.service.consul", "10.0.0.1"),
+                ("host.corp.example.node.dc1.consul", "10.0.0.2"),
+                ("0a000003.addr.dc1.consul", "10.0.0.3"),
+            ):
+                assert ask(port, name) == ("NOERROR", [address])
+            assert ask(port, "alias.service.consul") == ("NOERROR", ["10.0.0.2", "host.corp.example.node.consul."])
+            for name in ("_web._tcp.consul", "_web._tcp.service.consul", "_web._v1.service.dc1.dc.consul"):
+                found = ("NXDOMAIN", []) if "_v1" in name else ("NOERROR", ["1 1 81 0a000001.addr.dc1.consul."])
+                assert ask(port, name, "SRV") == found
+
+
 def test_a_resolver_keeps_answers_for_their_ttl(tmp_path):
     """With a TTL, one question to the agent does for all who ask meanwhile."""
     config = {**SETTLED, "dns_config": {"service_ttl": {"*": "60s"}}}
@@ -118,7 +138,7 @@ def test_a_resolver_keeps_answers_for_their_ttl(tmp_path):
 
 
 def test_glibc_finds_names_through_a_stub(tmp_path):
-    """The C library has both families, one where there is one, and none without waiting."""
+    """The C library has both families, one where there is one, and none without waiting; aliases cost it nothing."""
     find("dnsmasq")
     if os.geteuid():
         pytest.skip("a network of its own, in which port 53 is free, needs root")
@@ -129,6 +149,18 @@ def test_glibc_finds_names_through_a_stub(tmp_path):
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     samples = found.pop("many")
+    unknown = ["Name or service not known"]
+    assert found.pop("alone") == {
+        "web": ["10.0.0.4"],
+        "inside": ["10.0.0.4"],
+        "node": ["127.0.0.1"],
+        "twice": ["10.0.0.4"],
+        "outside": ["192.0.2.1", "2001:db8::1"],
+        "both": ["192.0.2.1", "2001:db8::1"],
+        "loop": unknown,
+        "gone": unknown,
+        "nowhere": unknown,
+    }
     assert {len(each) for each in samples} == {3}
     assert len({address for each in samples for address in each}) > 20
     assert found == {

@@ -23,7 +23,7 @@ Checks = dict[str, Entry[Check]]
 class ServiceGroup:
     """The instances of one service, whatever the case of its name."""
 
-    __slots__ = ("_by_meta", "_by_tag", "_ordered", "members")
+    __slots__ = ("_by_meta", "_by_tag", "_ordered", "_tag_ends", "members")
 
     def __init__(self) -> None:
         self.members: Services = {}
@@ -31,6 +31,7 @@ class ServiceGroup:
         # Made when first asked for, and again after a change: most services are never asked for by tag.
         self._by_tag: dict[str, list[Entry[Service]]] | None = None
         self._by_meta: dict[tuple[str, str], list[Entry[Service]]] | None = None
+        self._tag_ends: set[str] | None = None
 
     def ordered(self) -> tuple[Entry[Service], ...]:
         """All instances, by node and then by id (both lower-cased), as Consul orders them."""
@@ -47,6 +48,13 @@ class ServiceGroup:
                     self._by_tag.setdefault(each, []).append(entry)
         return self._by_tag.get(tag.lower(), ())
 
+    def has_tag_below(self, name: str) -> bool:
+        """Whether the tag of an instance ends with a dot and this name, compared without regard to case."""
+        if self._tag_ends is None:
+            dotted = {tag.lower() for entry in self.members.values() for tag in entry.record.tags if "." in tag}
+            self._tag_ends = {tag[at + 1 :] for tag in dotted for at, sign in enumerate(tag) if sign == "."}
+        return name.lower() in self._tag_ends
+
     def with_meta(self, pair: tuple[str, str]) -> Iterable[Entry[Service]]:
         """The instances with this key and value in their metadata; in the same order."""
         if self._by_meta is None:
@@ -58,7 +66,7 @@ class ServiceGroup:
 
     def changed(self) -> None:
         """Drops what was derived from the members."""
-        self._ordered = self._by_tag = self._by_meta = None
+        self._ordered = self._by_tag = self._by_meta = self._tag_ends = None
 
 
 class ServiceIndexes(Shelf[Service]):

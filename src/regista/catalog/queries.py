@@ -47,7 +47,10 @@ class Instance(msgspec.Struct, frozen=True):
     @property
     def is_passing(self) -> bool:
         """Whether every check is passing; true without any."""
-        return all(entry.record.status == PASSING for entry in self.checks)
+        for entry in self.checks:  # noqa: SIM110 - `all` takes three times as long, for every instance
+            if entry.record.status != PASSING:
+                return False
+        return True
 
 
 def find_instances(catalog: Catalog, lookup: Lookup) -> list[Instance]:

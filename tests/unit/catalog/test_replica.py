@@ -67,6 +67,7 @@ def indexes_of(catalog: Catalog) -> dict[str, object]:
         "service members": {name: group.members for name, group in services.by_name.items()},
         "service order": {name: group.ordered() for name, group in services.by_name.items()},
         "tags": {(n, tag): tuple(g.with_tag(tag)) for n, g in services.by_name.items() for tag in tags},
+        "ends": {(n, tag): g.has_tag_below(tag) for n, g in services.by_name.items() for tag in tags},
         "metas": {(n, pair): tuple(g.with_meta(pair)) for n, g in services.by_name.items() for pair in pairs},
         "services by node": services.by_node,
         "checks by instance": checks.by_instance,

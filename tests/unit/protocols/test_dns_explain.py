@@ -52,6 +52,100 @@ def test_an_instance_of_the_other_family_is_told():
     }
 
 
+@pytest.mark.parametrize(
+    ("address", "recursors", "sentence", "reason"),
+    [
+        (
+            "www.example.org",
+            (),
+            (
+                "It is another name for www.example.org, which `recursors` names nobody to ask about: most programs find "
+                "nothing."
+            ),
+            (
+                'its address "www.example.org" is a host name that nobody is asked for (`recursors`), which is nothing to '
+                "most programs"
+            ),
+        ),
+        (
+            "www.example.org",
+            ("192.0.2.53",),
+            "It is another name for www.example.org, and whoever asks is given what 192.0.2.53 says of that.",
+            'its address "www.example.org" is a host name that recursors are asked for',
+        ),
+        (
+            "none.service.consul",
+            ("192.0.2.53",),
+            "It is another name for none.service.consul, which is not there.",
+            (
+                'its address "none.service.consul" is a host name that leads to no address, which is nothing to most '
+                "programs"
+            ),
+        ),
+        (
+            "six.service.consul",
+            (),
+            "It is another name for six.service.consul, which leads to no address of that type.",
+            (
+                'its address "six.service.consul" is a host name that leads to no address, which is nothing to most '
+                "programs"
+            ),
+        ),
+        (
+            "n1.node.consul",
+            (),
+            None,
+            'its address "n1.node.consul" is a host name, whose addresses are behind it',
+        ),
+    ],
+)
+def test_what_stands_behind_a_host_name_is_told(address, recursors, sentence, reason):
+    """An alias that leads to nothing is no good answer, and whether it does is said."""
+    catalog = catalog_of(
+        Service(node="n1", id="h", name="hostin", address=address),
+        Service(node="n1", id="six", name="six", address="fd00::1"),
+    )
+    found = explainer(catalog, recursors=recursors).explain("hostin", "A")
+    assert found["because"] == ([sentence] if sentence else [])
+    assert reasons(found) == {"h": (True, reason)}
+
+
+def test_only_one_host_name_is_in_an_answer():
+    """Beside addresses there is room for none, and SRV records have them all."""
+    hosts = [Service(node="n1", id=f"h{each}", name="web", address=f"h{each}.example.org") for each in range(2)]
+    catalog = catalog_of(*hosts)
+    assert [each["included"] for each in explainer(catalog).explain("web", "A")["instances"]] == [True, False]
+    assert [each["included"] for each in explainer(catalog).explain("web", "SRV")["instances"]] == [True, True]
+    put(catalog, Service(node="n1", id="a", name="web", address="10.0.0.1"))
+    found = explainer(catalog).explain("web", "A")
+    assert [each["included"] for each in found["instances"]] == [True, False, False]
+    assert found["instances"][1]["because"] == (
+        'its address "h0.example.org" is a host name, for which there is no room beside addresses'
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "qtype", "reason"),
+    [
+        ("web", "CNAME", "instances have no records of that type"),
+        ("_web._tcp.consul", "A", "names of this form have SRV records only"),
+    ],
+)
+def test_an_answer_without_records_lists_no_instance(name, qtype, reason):
+    """An instance is told to be in it only where it is."""
+    catalog = catalog_of(Service(node="n1", id="a", name="web", address="10.0.0.2"))
+    found = explainer(catalog).explain(name, qtype)
+    assert (found["answer"], reasons(found)) == ([], {"a": (False, reason)})
+
+
+def test_an_alias_of_what_may_come_back_is_told():
+    """A young agent says SERVFAIL of it, as of a service by itself."""
+    catalog = catalog_of(Service(node="n1", id="h", name="hostin", address="web.service.consul"))
+    found = explainer(catalog, is_unknown=lambda topic: "web" in topic).explain("hostin", "A")
+    assert found["rcode"] == "SERVFAIL"
+    assert found["because"][0].startswith("What it leads to may only not have registered again yet")
+
+
 def test_a_node_check_names_its_node():
     """Everything on a node goes with it."""
     catalog = catalog_of(
@@ -67,6 +161,14 @@ def test_a_node_check_names_its_node():
     ("name", "qtype", "rcode", "sentence"),
     [
         ("none", "A", "NXDOMAIN", "Nothing of that name is registered."),
+        (
+            "web.service.dc2.consul",
+            "A",
+            "NXDOMAIN",
+            'It is of another datacenter, "dc2", and this agent knows only its own, "dc1".',
+        ),
+        ("x.nonsense.consul", "A", "NXDOMAIN", "Nothing of that name is registered."),
+        ("service.consul", "A", "NOERROR", "There are names that end with it, and nothing of that name alone."),
         ("n1.node.consul", "SRV", "NOERROR", "There is such a name, and nothing of that type."),
         ("10.0.0.9", "PTR", "SERVFAIL", "Nobody here has that address, and `recursors` names nobody to ask."),
         ("example.com", "A", "SERVFAIL", "The name is not of this zone, and `recursors` names nobody to ask."),

@@ -7,6 +7,7 @@ import pytest
 from regista.model import ConfigError
 from regista.protocols.dns.names import (
     AddressName,
+    EmptyName,
     ForeignName,
     Names,
     NodeName,
@@ -38,7 +39,10 @@ def read(text):
         ("a.b.web.service.consul", ServiceName("web", "a.b")),
         ("web.service.dc1.consul", ServiceName("web")),
         ("web.service.dc1.dc.consul", ServiceName("web")),
-        ("web.service.dc2.consul", UnknownName()),
+        ("web.service.dc2.consul", UnknownName("dc2")),
+        ("web.service.DC2.dc.consul", UnknownName("dc2")),
+        ("_web._tcp.dc2.consul", UnknownName("dc2")),
+        ("_web.tcp.dc2.consul", UnknownName()),
         ("web.service.dc1.more.consul", UnknownName()),
         ("web.service.corp.example", ServiceName("web")),
         ("_web._tcp.service.consul", ServiceName("web")),
@@ -53,7 +57,7 @@ def read(text):
         ("web.virtual.consul", UnknownName()),
         ("n1.node.consul", NodeName("n1")),
         ("n.1.node.dc1.consul", NodeName("n.1")),
-        ("n1.node.dc2.consul", UnknownName()),
+        ("n1.node.dc2.consul", UnknownName("dc2")),
         ("near.me.query.consul", QueryName("near.me")),
         ("0a000001.addr.dc1.consul", AddressName(ipaddress.ip_address("10.0.0.1"))),
         (
@@ -64,7 +68,24 @@ def read(text):
         ("zzzzzzzz.addr.consul", UnknownName()),
         ("x.0a000001.addr.consul", UnknownName()),
         ("consul", ZoneName()),
-        ("service.consul", UnknownName()),
+        ("service.consul", EmptyName()),
+        ("service.dc1.consul", EmptyName()),
+        ("service.dc2.consul", UnknownName("dc2")),
+        ("node.consul", EmptyName()),
+        ("query.consul", EmptyName()),
+        ("connect.consul", EmptyName()),
+        ("ingress.consul", EmptyName()),
+        ("addr.consul", EmptyName()),
+        ("virtual.consul", UnknownName()),
+        ("_tcp.consul", EmptyName()),
+        ("_tcp.dc1.consul", EmptyName()),
+        ("_tcp.dc2.consul", UnknownName()),
+        ("DC1.consul", EmptyName()),
+        ("dc.consul", EmptyName()),
+        ("dc1.dc.consul", EmptyName()),
+        ("dc2.consul", UnknownName()),
+        ("dc2.dc.consul", UnknownName()),
+        ("example", ForeignName()),
         ("web.consul", UnknownName()),
         ("x.nonsense.consul", UnknownName()),
         ("1.0.0.10.in-addr.arpa", ReverseName(ipaddress.ip_address("10.0.0.1"))),
@@ -79,10 +100,15 @@ def read(text):
         (".", ForeignName()),
         ("web.prod.svc.cluster.local", ServiceName("web", "prod")),
         ("_http._tcp.web.prod.svc.cluster.local", ServiceName("web", "prod")),
-        ("web.svc.cluster.local", UnknownName()),
+        ("web.svc.cluster.local", EmptyName()),
+        ("svc.cluster.local", EmptyName()),
+        ("cluster.local", ForeignName()),
+        ("a.b.web.prod.svc.cluster.local", UnknownName()),
+        ("dc1.far", EmptyName()),
+        ("dc2.far", UnknownName("dc2")),
         ("web.any.mesh", ServiceName("web")),
         ("web.dc1.far", ServiceName("web")),
-        ("web.dc2.far", UnknownName()),
+        ("web.dc2.far", UnknownName("dc2")),
     ],
 )
 def test_each_form_means_what_consul_makes_of_it(text, meaning):
@@ -90,10 +116,11 @@ def test_each_form_means_what_consul_makes_of_it(text, meaning):
     assert read(text) == meaning
 
 
-def test_the_domain_of_a_name_keeps_its_spelling():
-    """An answer can repeat the domain as the question spelled it."""
-    assert NAMES.domain_of(("web", "service", "Corp", "EXAMPLE")) == ("Corp", "EXAMPLE")
-    assert NAMES.domain_of(("example", "com")) is None
+def test_the_zone_of_a_name_is_one_of_its_ends():
+    """It is what was configured, however the name spells it, and nothing where no domain and no suffix fits."""
+    assert NAMES.zone_of(("web", "service", "Corp", "EXAMPLE")) == ("corp", "example")
+    assert NAMES.zone_of(("web", "prod", "svc", "cluster", "local")) == ("svc", "cluster", "local")
+    assert NAMES.zone_of(("example", "com")) == NAMES.zone_of(()) == ()
 
 
 @pytest.mark.parametrize("text", ["", "a..b", "x" * 64, "a b", "ä", "x." * 60 + "x"])

@@ -77,25 +77,34 @@ def keep(keeping, data, *, is_tcp=False):
     return [keeping.answer(data, "127.0.0.1", is_tcp=is_tcp) for _ in range(3)][-1]
 
 
-def web(count):
+def spelled(name, number):
+    """One of the spellings of a name: which of its letters are large, as bits."""
+    return "".join(sign.upper() if number >> at & 1 else sign for at, sign in enumerate(name))
+
+
+def web(count, *, name="web"):
     """A service of so many instances."""
     services = (
-        Service(node="n1", id=f"web-{each}", name="web", address=f"10.0.0.{each}") for each in range(count)
+        Service(node="n1", id=f"{name}-{each}", name=name, address=f"10.0.{each // 250}.{each % 250}", port=80)
+        for each in range(count)
     )
     return Node(name="n1", address="10.0.0.1"), *services
 
 
 def test_a_large_answer_takes_the_place_of_many():
-    """Answers are kept for so many records in all, whichever way their questions differ."""
+    """Answers are kept for so many records in all, those of one service once however it is asked for."""
     catalog = Catalog()
-    put(catalog, *web(40))
+    services = [f"web{number}" for number in range(64)]
+    put(catalog, *(each for name in services for each in web(40, name=name)))
     keeping = resolver(catalog, cache_entries_max=20)
-    for spelling in range(64):
-        name = "".join(sign.upper() if spelling >> at & 1 else sign for at, sign in enumerate("service"))
-        keep(keeping, question(f"web.{name}.consul."), is_tcp=spelling % 2 == 0)
+    for number, name in enumerate(services):
+        keep(keeping, question(f"{name}.service.consul."), is_tcp=number % 2 == 0)
         assert keeping.ready_count <= 20 * 10 // 40
     assert keeping.ready_count
-    keep(resolver(catalog, cache_entries_max=1), question("web.service.consul."))
+    for spelling in range(100):
+        keep(keeping, question(spelled("web1.service.consul.", spelling)), is_tcp=spelling % 2 == 0)
+    assert keeping.ready_count == 20
+    keep(resolver(catalog, cache_entries_max=1), question("web1.service.consul."))
 
 
 def test_a_long_question_is_answered_and_forgotten():

@@ -1,6 +1,7 @@
 """The sockets of the DNS server, and what they can carry."""
 
 import asyncio
+import contextlib
 import dataclasses
 import errno
 import itertools
@@ -51,6 +52,127 @@ async def test_a_client_that_asks_much_at_once_holds_up_nobody():
         writer.close()
         await answering.close()
     assert max(after - before for before, after in itertools.pairwise(counts)) <= 1
+
+
+class Dear:
+    """Answers that take thirty milliseconds each, on a clock of their own."""
+
+    def __init__(self):
+        self.count = 0
+        self.now_s = 0.0
+
+    def answer(self, data, client, *, is_tcp=False):
+        self.count += 1
+        self.now_s += 0.03
+        return data
+
+    def count_latency(self, seconds):
+        assert seconds >= 0.03
+
+
+@contextlib.asynccontextmanager
+async def dear_answers(**fields):
+    """A server of such answers, how many it has given by each turn of the loop, and its address."""
+    nobody = UpstreamRecursors((), timeout_s=1, is_random=False, under_way_max=1, rng=random.Random(1))
+    dear = Dear()
+    answering = DnsServer(dear, nobody, DnsSettings(**fields), clock=lambda: dear.now_s)
+    host, _, port = answering.bind("127.0.0.1", 0).rpartition(":")
+    await answering.start()
+    loop = asyncio.get_running_loop()
+    counts = []
+
+    def tick():
+        counts.append(dear.count)
+        ticking.append(loop.call_soon(tick))
+        del ticking[0]
+
+    ticking = [loop.call_soon(tick)]
+    try:
+        yield counts, (host, int(port))
+    finally:
+        ticking[0].cancel()
+        await answering.close()
+
+
+DEAR = 20
+
+
+async def test_between_dear_answers_over_udp_others_have_their_turn():
+    """Of questions that arrive together and take long each, each is answered in a turn of the loop of its own."""
+    async with dear_answers() as (counts, address):
+        with socket.socket(type=socket.SOCK_DGRAM) as asking:
+            asking.setblocking(False)
+            for _ in range(DEAR):
+                asking.sendto(bytes(12), address)
+            for _ in range(DEAR):
+                await asyncio.get_running_loop().sock_recv(asking, 100)
+    assert counts[-1] == DEAR
+    assert max(after - before for before, after in itertools.pairwise(counts)) == 1
+
+
+async def test_between_dear_answers_over_tcp_others_have_their_turn():
+    """So it is with questions that arrive on many connections at once."""
+    async with dear_answers() as (counts, address):
+        pairs = [await asyncio.open_connection(*address) for _ in range(DEAR)]
+        for _, writer in pairs:
+            writer.write(struct.pack("!H", 12) + bytes(12))
+        for reader, _ in pairs:
+            await reader.readexactly(14)
+        for _, writer in pairs:
+            writer.close()
+    assert counts[-1] == DEAR
+    assert max(after - before for before, after in itertools.pairwise(counts)) == 1
+
+
+class Connection:
+    """One over TCP, from an address of the test's choosing; `server.serve` is what takes it."""
+
+    def __init__(self, host):
+        self.host = host
+        self.reader = asyncio.StreamReader()
+        self.is_aborted = False
+        self.transport = self
+
+    def get_extra_info(self, name):
+        assert name == "peername"
+        return self.host, 1234
+
+    def abort(self):
+        self.is_aborted = True
+
+
+async def connect(answering, host):
+    """Has the server take a connection; it, and what serves it."""
+    connection = Connection(host)
+    task = asyncio.ensure_future(answering.serve(connection.reader, connection))
+    await asyncio.sleep(0)
+    return connection, task
+
+
+async def test_no_source_takes_all_connections():
+    """One address has no more than its share; the others, and those of this machine, have the rest."""
+    nobody = UpstreamRecursors((), timeout_s=1, is_random=False, under_way_max=1, rng=random.Random(1))
+    limits = DnsSettings(tcp_connections_max=8, tcp_connections_per_source_max=2)
+    answering = DnsServer(resolver(Catalog()), nobody, limits, clock=time.monotonic)
+    taken = {}
+    for host, wanted, given in (("192.0.2.1", 5, 2), ("192.0.2.2", 1, 1), ("127.0.0.1", 4, 4), ("::1", 3, 1)):
+        taken[host] = [await connect(answering, host) for _ in range(wanted)]
+        assert sum(not connection.is_aborted for connection, _ in taken[host]) == given
+    assert answering.connection_count == 8
+    assert answering.source_connection_count == 2
+    assert answering.refused == {
+        "tcp_connections_per_source_max": 3,
+        "tcp_connections_max": 2,
+        "recursions_max": 0,
+    }
+    assert answering.counters().tcp_refused == 5
+    first, task = taken["192.0.2.1"][0]
+    first.reader.feed_eof()
+    await task
+    again, _ = await connect(answering, "192.0.2.1")
+    assert not again.is_aborted
+    await answering.close()
+    assert (answering.connection_count, answering.source_connection_count) == (0, 0)
 
 
 def test_the_largest_answer_that_can_be_allowed_can_be_sent():

@@ -23,7 +23,7 @@ from regista.protocols.dns.records import (
     srv_record,
     txt_record,
 )
-from regista.protocols.dns.wire import Prepared, Refused, limits_of, read_query, refusal
+from regista.protocols.dns.wire import Prepared, Refused, cut_answer, limits_of, read_query, refusal
 
 ASKED = "web.service.consul."
 
@@ -226,6 +226,33 @@ def test_what_is_no_question_gets_its_code_or_silence(data, rcode):
     assert message.flags & dns.flags.QR
 
 
+@pytest.mark.parametrize(
+    ("data", "question"),
+    [
+        (HEADER + QUESTION, QUESTION),
+        (HEADER + QUESTION[:-2] + b"\x00\x03", QUESTION[:-2] + b"\x00\x03"),
+        (HEADER + b"\x00\x00\x01\x00\x01", b"\x00\x00\x01\x00\x01"),
+        (HEADER + (b"\x3f" + b"x" * 63) * 3 + b"\x3d" + b"y" * 61 + b"\x00\x00\x01\x00\x01", None),
+        (HEADER + QUESTION + b"x" * 5000, QUESTION),
+        (HEADER[:2] + b"\x21\x00" + HEADER[4:] + QUESTION, QUESTION),  # NOTIFY
+        (HEADER[:2] + b"\x29\x00" + HEADER[4:] + QUESTION, b""),  # UPDATE, whose first section asks nothing
+        (HEADER[:4] + b"\x00\x02" + HEADER[6:] + 2 * QUESTION, b""),
+        (HEADER[:4] + b"\x00\x00" + HEADER[6:] + QUESTION, b""),
+        (HEADER + b"\xc0\x0c\x00\x01\x00\x01", b""),
+        (HEADER + (b"\x3f" + b"x" * 63) * 3 + b"\x3e" + b"y" * 62 + b"\x00\x00\x01\x00\x01", b""),
+        (HEADER + QUESTION[:-1], b""),
+        (HEADER + QUESTION[:-5], b""),
+        (HEADER, b""),
+    ],
+)
+def test_a_refusal_repeats_its_question(data, question):
+    """So does the answer that sends to TCP: resolvers would take it for somebody else's otherwise."""
+    question = data[12:] if question is None else question
+    for answer in (refusal(data, 5), cut_answer(data)):
+        assert answer[12:] == question
+        dns.message.from_wire(answer)
+
+
 @given(st.binary(max_size=80), st.binary(max_size=60))
 @settings(max_examples=2000, deadline=None)
 def test_no_packet_does_harm(head, tail):
@@ -236,3 +263,4 @@ def test_no_packet_does_harm(head, tail):
         except Refused as refused:
             if refused.rcode is not None:
                 dns.message.from_wire(refusal(data, refused.rcode))
+                dns.message.from_wire(cut_answer(data))

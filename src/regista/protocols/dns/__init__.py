@@ -14,6 +14,7 @@ from regista.protocols.dns.resolver import Resolver
 from regista.protocols.dns.server import DnsServer
 from regista.protocols.dns.settings import DnsSettings
 from regista.protocols.dns.sockets import Pair, adopt_pair, bind_pair
+from regista.protocols.dns.unnameable import NameWarnings
 from regista.protocols.dns.zone import SoaSettings, Zone
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "DnsSettings",
     "Explainer",
     "Found",
+    "NameWarnings",
     "Names",
     "NamespaceMeaning",
     "Pair",

@@ -32,6 +32,7 @@ class DnsCounters:
         answers: by type of question, code of the answer, and `udp` or `tcp`.
         services: answers that list instances, by service, in small letters.
         hits, misses: answers that were ready, and that were not.
+        made: of the misses, those for which the catalog was read; to the others the same had been said before.
         truncated: answers that were cut for their size.
         limited: questions over the rate of their source: `slipped` to TCP, or `dropped`.
         recursions: foreign questions, by how they ended: `answered`, `failed`, `refused` for their number.
@@ -46,6 +47,7 @@ class DnsCounters:
     services: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     hits: int = 0
     misses: int = 0
+    made: int = 0
     truncated: int = 0
     limited: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     recursions: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
@@ -71,7 +73,7 @@ def summed(each: Iterable[DnsCounters]) -> DnsCounters:
             total.count_service(service, count)
         for name in ("answers", "limited", "recursions"):
             getattr(total, name).update(getattr(counters, name))
-        for name in ("hits", "misses", "truncated", "recursor_errors", "malformed", "tcp_refused"):
+        for name in ("hits", "misses", "made", "truncated", "recursor_errors", "malformed", "tcp_refused"):
             setattr(total, name, getattr(total, name) + getattr(counters, name))
         total.latencies.add(counters.latencies)
     return total

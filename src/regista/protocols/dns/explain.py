@@ -15,12 +15,20 @@ import dns.reversename
 from regista.catalog import Catalog, Instance, Lookup, explain_lookup
 from regista.model import BadInput
 from regista.protocols.dns.answers import Answerer, Found
-from regista.protocols.dns.names import ForeignName, Meaning, Names, QueryName, ReverseName, ServiceName
-from regista.protocols.dns.records import NXDOMAIN, SERVFAIL, Reply
+from regista.protocols.dns.names import (
+    EmptyName,
+    ForeignName,
+    Meaning,
+    QueryName,
+    ReverseName,
+    ServiceName,
+    UnknownName,
+)
+from regista.protocols.dns.records import NXDOMAIN, SERVFAIL, SRV, Reply
 from regista.protocols.dns.resolver import limits_for
 from regista.protocols.dns.settings import DnsSettings
-from regista.protocols.dns.told import told_instance, told_meaning
-from regista.protocols.dns.wire import Prepared, Query, labels_text, read_query
+from regista.protocols.dns.told import address_text, told_alias, told_host, told_instance, told_meaning
+from regista.protocols.dns.wire import Prepared, Query, read_query
 
 _TYPES = ("A", "AAAA", "SRV", "TXT", "PTR", "SOA", "NS", "ANY", "CNAME")
 
@@ -32,6 +40,7 @@ class Explainer:
 
     Args:
         domain: the zone's main one.
+        datacenter: the only one that is known.
         rng: chooses what an answer that has to be cut is shown with.
     """
 
@@ -39,18 +48,18 @@ class Explainer:
         self,
         catalog: Catalog,
         answerer: Answerer,
-        names: Names,
         settings: DnsSettings,
         *,
         domain: str,
+        datacenter: str,
         recursors: Sequence[str],
         rng: random.Random,
     ) -> None:
         self._catalog = catalog
         self._answerer = answerer
-        self._names = names
         self._settings = settings
         self._domain = domain
+        self._datacenter = datacenter
         self._recursors = tuple(recursors)
         self._rng = rng
 
@@ -65,8 +74,7 @@ class Explainer:
             BadInput: it is no name, or no type that is known here.
         """
         query = read_query(self._question(name, qtype.upper()))
-        meaning = self._names.read(labels_text(query.labels))
-        reply = self._answerer.reply(meaning, query.qtype)
+        meaning, reply = self._answerer.answer(query.labels, query.qtype)
         found = self._find(meaning)
         whole = self._render(reply, query, is_tcp=True)
         plain = self._render(reply, query, is_tcp=False)
@@ -80,7 +88,7 @@ class Explainer:
             "additional": _records(whole.additional),
             "udp_answers": _count(plain),
             "because": list(self._because(meaning, reply, found, _count(whole), _count(plain))),
-            "instances": list(self._instances(meaning, found, query.qtype)) if found else [],
+            "instances": list(self._instances(meaning, found, query.qtype, reply)) if found else [],
         }
 
     def _question(self, name: str, qtype: str) -> bytes:
@@ -106,20 +114,26 @@ class Explainer:
             return self._answerer.find(meaning)
         return self._answerer.find_for_query(meaning, client="") if isinstance(meaning, QueryName) else None
 
-    def _instances(self, meaning: Meaning, found: Found, qtype: int) -> Iterator[Json]:
+    def _instances(self, meaning: Meaning, found: Found, qtype: int, reply: Reply) -> Iterator[Json]:
         given = {each.service.record.key for each in found.given}
         for instance, unfit in self._candidates(meaning, found):
             record = instance.service.record
+            address = address_text(instance)
             is_listed, because = told_instance(
                 instance,
                 qtype,
                 is_given=record.key in given,
                 only_passing=self._settings.only_passing,
             )
+            if is_listed and isinstance(meaning, ServiceName) and meaning.is_short and qtype != SRV:
+                is_listed, because = False, "names of this form have SRV records only"
+            if is_listed:
+                is_listed, host = told_host(address, qtype, reply, recursors=self._recursors)
+                because = host or because
             yield {
                 "id": record.id,
                 "node": record.node,
-                "address": record.address or (instance.node.record.address if instance.node else ""),
+                "address": address,
                 "port": record.port,
                 "included": is_listed,
                 "because": unfit or because,
@@ -149,11 +163,22 @@ class Explainer:
                 f"{', '.join(self._recursors)} is asked" if self._recursors else "`recursors` names nobody to ask"
             )
             yield f"{whose}, and {asked}."
+        elif alias := told_alias(reply, recursors=self._recursors):
+            yield alias
+        elif isinstance(meaning, UnknownName) and meaning.datacenter:
+            yield (
+                f'It is of another datacenter, "{meaning.datacenter}", and this agent knows only its own, '
+                f'"{self._datacenter}".'
+            )
+        elif reply.rcode == SERVFAIL and found is not None and found.given:
+            yield "What it leads to may only not have registered again yet: nobody is told that it is gone."
         elif reply.rcode == SERVFAIL and found is not None:
             yield (
                 f'This agent began a short while ago and does not know "{found.service}", which may only not have '
                 "registered again yet: nobody is told that it is gone."
             )
+        elif isinstance(meaning, EmptyName):
+            yield "There are names that end with it, and nothing of that name alone."
         elif reply.rcode == NXDOMAIN:
             is_out = found is not None and found.wanted
             yield "Every instance is left out." if is_out else "Nothing of that name is registered."

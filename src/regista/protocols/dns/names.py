@@ -87,8 +87,19 @@ class ZoneName:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class EmptyName:
+    """A name that has no record of its own, and names below it: `service` alone, or a datacenter."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class UnknownName:
-    """A name within the zone that means nothing."""
+    """A name within the zone that means nothing here.
+
+    Attributes:
+        datacenter: the other one that it is of, in small letters; "" for a name that has no meaning anywhere.
+    """
+
+    datacenter: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -97,7 +108,15 @@ class ForeignName:
 
 
 Meaning: TypeAlias = (
-    ServiceName | NodeName | QueryName | AddressName | ReverseName | ZoneName | UnknownName | ForeignName
+    ServiceName
+    | NodeName
+    | QueryName
+    | AddressName
+    | ReverseName
+    | ZoneName
+    | EmptyName
+    | UnknownName
+    | ForeignName
 )
 
 
@@ -135,26 +154,23 @@ class Names:
         self._datacenter = datacenter.lower()
         self._suffixes = {_lowered(suffix): meaning for suffix, meaning in suffixes.items()}
 
-    def domain_of(self, labels: Labels) -> Labels | None:
-        """The domain that a name is in, as the name spells it; None if it is in none."""
+    def zone_of(self, labels: Labels) -> Labels:
+        """The domain or mapped suffix that a name is in, in small letters; empty if it is in none."""
         lowered = _lowered(labels)
-        for domain in self._domains:
-            if lowered[len(lowered) - len(domain) :] == domain and len(lowered) >= len(domain):
-                return labels[len(labels) - len(domain) :]
-        return None
+        for zone in (*self._domains, *self._suffixes):
+            if lowered[-len(zone) :] == zone:
+                return zone
+        return ()
 
     def read(self, labels: Labels) -> Meaning:
         """What the name means."""
-        domain = self.domain_of(labels)
-        if domain is not None:
-            return self._within(labels[: len(labels) - len(domain)])
+        zone = self.zone_of(labels)
+        if zone in self._domains:
+            return self._within(labels[: -len(zone)])
+        if zone:
+            return self._mapped(labels[: -len(zone)], self._suffixes[zone])
         reverse = _reverse(_lowered(labels))
-        if reverse is not None:
-            return ReverseName(reverse)
-        for suffix, meaning in self._suffixes.items():
-            if _lowered(labels)[-len(suffix) :] == suffix:
-                return self._mapped(labels[: -len(suffix)], meaning)
-        return ForeignName()
+        return ForeignName() if reverse is None else ReverseName(reverse)
 
     def _within(self, labels: Labels) -> Meaning:
         if not labels:
@@ -165,38 +181,50 @@ class Names:
             return self._short(labels)
         at = places[-1]
         if not self._is_here(lowered[at + 1 :]):
-            return UnknownName()
+            return UnknownName(_datacenter(lowered[at + 1 :]))
         return _read_word(lowered[at], labels[:at])
 
     def _short(self, labels: Labels) -> Meaning:
-        """`_web._tcp`, with or without a datacenter."""
-        if len(labels) < 2 or not self._is_here(_lowered(labels[2:])):
+        """`_web._tcp`, with or without a datacenter, and what such names end with."""
+        lowered = _lowered(labels)
+        if lowered == (_DATACENTER_LABEL,) or self._is_here(lowered[1:] if labels[0].startswith("_") else lowered):
+            return EmptyName()
+        found = _read_2782(labels[:2]) if len(labels) >= 2 else None
+        if found is None:
             return UnknownName()
-        found = _read_2782(labels[:2])
-        return dataclasses.replace(found, is_short=True) if found else UnknownName()
+        is_here = self._is_here(lowered[2:])
+        return dataclasses.replace(found, is_short=True) if is_here else UnknownName(_datacenter(lowered[2:]))
 
     def _is_here(self, suffix: Labels) -> bool:
         """Whether what follows the word names this datacenter, or none."""
-        if len(suffix) == 2 and suffix[1] == _DATACENTER_LABEL:
-            suffix = suffix[:1]
-        return not suffix or suffix == (self._datacenter,)
+        return not suffix or _datacenter(suffix) == self._datacenter
 
     def _mapped(self, labels: Labels, meaning: NamespaceMeaning) -> Meaning:
         """`web.prod`, and `_http._tcp.web.prod`, whose port has no meaning here."""
         while len(labels) > 2 and labels[0].startswith("_"):
             labels = labels[1:]
-        if len(labels) != 2 or not all(labels):
+        if len(labels) > 2 or not all(labels):
             return UnknownName()
-        name, namespace = labels
-        if meaning == "datacenter" and namespace.lower() != self._datacenter:
-            return UnknownName()
+        namespace = labels[-1] if labels else ""
+        if namespace and meaning == "datacenter" and namespace.lower() != self._datacenter:
+            return UnknownName(namespace.lower())
+        if len(labels) < 2:
+            return EmptyName()
+        name = labels[0]
         return ServiceName(name, namespace if meaning == "tag" else "")
+
+
+def _datacenter(suffix: Labels) -> str:
+    """The datacenter that labels behind a word name, `dc1` or `dc1.dc`; "" where they are neither."""
+    if len(suffix) == 2 and suffix[1] == _DATACENTER_LABEL:
+        return suffix[0]
+    return suffix[0] if len(suffix) == 1 else ""
 
 
 def _read_word(word: str, labels: Labels) -> Meaning:
     """What stands before a word; `labels` does not hold it."""
     if not labels:
-        return UnknownName()
+        return UnknownName() if word == "virtual" else EmptyName()
     if word == "service":
         found = _read_2782(labels) if len(labels) == 2 else None
         return found or ServiceName(labels[-1], ".".join(labels[:-1]))

@@ -82,6 +82,10 @@ class Reply:
         recurses: whether the header says that foreign names are looked up.
         topics: what must change before the reply can; empty for one that is good for this moment only.
         service: whose instances it lists, for the counters; "" for none.
+        owner: whose the choices are; None for the name in the question, else what the last of `fixed` leads to.
+        alias: the name that the last of `fixed` leads to, where nothing is said of it yet; empty for none.
+        start: the node from which its order goes by distance since the client is there, "" for none; None where it
+            does not matter who asks.
     """
 
     rcode: int = NOERROR
@@ -94,6 +98,9 @@ class Reply:
     recurses: bool = False
     topics: tuple[str, ...] = ()
     service: str = ""
+    owner: Name | None = None
+    alias: Name = ()
+    start: str | None = None
 
 
 def is_label(text: str) -> bool:
@@ -114,6 +121,24 @@ def name_of(text: str) -> Name | None:
         return None
     name = tuple(label.encode() for label in labels)
     return name if is_name(name) else None
+
+
+def labels_text(labels: Name) -> tuple[str, ...]:
+    """Labels as text; bytes that are no UTF-8 stand for themselves."""
+    try:
+        return tuple([label.decode() for label in labels])
+    except UnicodeDecodeError:
+        return tuple([label.decode("latin-1") for label in labels])
+
+
+def read_name(data: bytes) -> Name:
+    """The name that stands for itself in a record, without compression."""
+    labels = []
+    at = 0
+    while length := data[at]:
+        labels.append(data[at + 1 : at + 1 + length])
+        at += 1 + length
+    return tuple(labels)
 
 
 def name_bytes(name: Name) -> bytes:

@@ -89,6 +89,11 @@ class UpstreamRecursors:
     def __bool__(self) -> bool:
         return bool(self._upstreams)
 
+    @property
+    def under_way_count(self) -> int:
+        """How many questions are with recursors."""
+        return self._under_way
+
     async def ask(self, data: bytes, *, is_tcp: bool) -> bytes | None:
         """The first good answer to a packet, with its id and as it came; None if nobody has one."""
         if self._under_way >= self._under_way_max:

@@ -2,22 +2,25 @@
 
 Theory of operation. The bytes of a question behind its id are the key of a ready answer; it is good for as long as
 the versions of its topics are what they were when it was prepared. So the usual question costs a look-up, a
-comparison, and the choice among the instances. An answer is kept when its question comes for the second time: a
-flood of names that nobody asks for twice does not push out those that are.
+comparison, and the choice among the instances. One that is spelled otherwise, or comes with other options, finds
+the reply that it needs (see `cache`) and has it written anew. An answer is kept when its question comes for the
+second time, and so is a reply, unless it was dear: a flood of names that nobody asks for twice does not push out
+those that are.
 """
 
 from __future__ import annotations
 
-import math
+import dataclasses
 import random
-from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from typing import Protocol
 
+from regista.protocols.dns.aliases import follow_foreign, foreign_question, is_followed, is_foreign_cut
 from regista.protocols.dns.answers import Answerer
+from regista.protocols.dns.cache import AnswerCache, KeptReply, ReadyAnswer, ReplyKey, Topics
 from regista.protocols.dns.counters import DnsCounters, rcode_text, type_text
-from regista.protocols.dns.names import ForeignName, Names, ReverseName
-from regista.protocols.dns.records import AAAA, ANY, NOERROR, SERVFAIL, A, Reply
+from regista.protocols.dns.names import ForeignName, Labels, Meaning, ReverseName, ServiceName
+from regista.protocols.dns.records import AAAA, ANY, CNAME, NOERROR, NS, NXDOMAIN, SERVFAIL, SOA, SRV, TXT, A
 from regista.protocols.dns.settings import DnsSettings
 from regista.protocols.dns.wire import (
     Limits,
@@ -25,7 +28,6 @@ from regista.protocols.dns.wire import (
     Query,
     Refused,
     failure,
-    labels_text,
     limits_of,
     read_query,
     refusal,
@@ -35,22 +37,12 @@ _SEEN_MAX = 10_000
 _KEY_BYTES_MAX = 512
 """A question has a name of 255 bytes and an option or two; one with more is answered, but remembered by nobody."""
 
-_PIECES_PER_ENTRY = 10
-"""Answers are kept for so many records each on the average: one about a large service takes the place of many."""
+_DEAR_CHOICES = 64
+"""A reply with more choices takes longer to put together than all else about its question: it is kept at once."""
 
-_SOA_GOOD_FOR_S = 1.0
-"""The serial of the SOA record is the time, so an answer with one is made anew every second."""
-
-
-class Topics(Protocol):
-    """What this module needs of the replica's topics."""
-
-    @property
-    def changes_count(self) -> int:
-        """Grows with whatever makes the version of any topic another."""
-
-    def version(self, names: tuple[str, ...], /) -> tuple[int, ...]:
-        """Differs whenever anything about the topics may have changed."""
+_TOLD_APART = frozenset((A, AAAA, ANY, CNAME, NS, SOA, SRV, TXT))
+_ANY_OTHER_TYPE = 0
+"""Stands for all types that are not told apart: to all of them there is the same to say, which is nothing."""
 
 
 class Recursors(Protocol):
@@ -61,35 +53,6 @@ class Recursors(Protocol):
 
     async def ask(self, data: bytes, *, is_tcp: bool) -> bytes | None:
         """The answer to a packet, with its id; None if nobody has one."""
-
-
-class _Ready:
-    """An answer that is kept.
-
-    Attributes:
-        seen_count: the replica's changes when it was last found to be good; it is, while there are no more.
-    """
-
-    __slots__ = ("count", "good_until_s", "kind", "prepared", "seen_count", "service", "topics", "version")
-
-    def __init__(
-        self,
-        prepared: Prepared,
-        topics: tuple[str, ...],
-        version: tuple[int, ...],
-        *,
-        good_until_s: float,
-        kind: tuple[str, str, str],
-        service: str,
-    ) -> None:
-        self.prepared = prepared
-        self.topics = topics
-        self.version = version
-        self.good_until_s = good_until_s
-        self.kind = kind
-        self.service = service
-        self.count = 0
-        self.seen_count = -1
 
 
 class Resolver:
@@ -103,7 +66,6 @@ class Resolver:
     def __init__(
         self,
         answerer: Answerer,
-        names: Names,
         topics: Topics,
         recursors: Recursors,
         settings: DnsSettings,
@@ -113,21 +75,20 @@ class Resolver:
     ) -> None:
         self._counters = DnsCounters()
         self._answerer = answerer
-        self._names = names
         self._topics = topics
         self._recursors = recursors
         self._settings = settings
         self._rng = rng
-        self._clock = clock
-        self._pieces_max = settings.cache_entries_max * _PIECES_PER_ENTRY
-        self._pieces_count = 0
-        self._ready: tuple[OrderedDict[bytes, _Ready], OrderedDict[bytes, _Ready]] = (OrderedDict(), OrderedDict())
-        self._seen: set[bytes] = set()
+        self._cache = AnswerCache(
+            topics, entries_max=settings.cache_entries_max, clock=clock, on_forgotten=self._fold
+        )
+        self._ready = self._cache.ready
+        self._seen: set[Hashable] = set()
 
     @property
     def ready_count(self) -> int:
         """How many answers are kept."""
-        return sum(map(len, self._ready))
+        return len(self._cache)
 
     def counters(self) -> DnsCounters:
         """What was counted, as of now."""
@@ -153,18 +114,18 @@ class Resolver:
         key = data[2:]
         ready = self._ready[is_tcp].get(key)
         if ready is not None:
-            if ready.seen_count == self._topics.changes_count or self._is_good(ready):
+            kept = ready.kept
+            if kept.seen_count == self._topics.changes_count or self._cache.is_good(kept):
                 ready.count += 1
                 prepared = ready.prepared
                 found = prepared.render(self._rng)
                 if prepared.is_cut:
                     self._counters.truncated += 1
                 return data[:2] + found
-            del self._ready[is_tcp][key]
-            self._forget(ready)
-        return self._made(data, key, client, is_tcp=is_tcp)
+            self._renew(kept)
+        return self._made(data, client, is_tcp=is_tcp)
 
-    def _made(self, data: bytes, key: bytes, client: str, *, is_tcp: bool) -> bytes | Awaitable[bytes] | None:
+    def _made(self, data: bytes, client: str, *, is_tcp: bool) -> bytes | Awaitable[bytes] | None:
         self._counters.misses += 1
         try:
             query = read_query(data)
@@ -174,46 +135,75 @@ class Resolver:
                 return None
             self._counters.answers["other", rcode_text(refused.rcode), "tcp" if is_tcp else "udp"] += 1
             return refusal(data, refused.rcode)
-        meaning = self._names.read(labels_text(query.labels))
-        if isinstance(meaning, ForeignName):
-            return self._foreign(data, query, is_tcp=is_tcp)
         if query.edns is not None and query.edns.subnet_address:
             client = query.edns.subnet_address
-        reply = self._answerer.reply(meaning, query.qtype, client=client)
+        # However a name is spelled, the same is said of it, so that it can be kept for all spellings.
+        name = tuple([label.lower() for label in query.labels])
+        meaning, zone = self._answerer.asked(name)
+        if isinstance(meaning, ForeignName):
+            return self._foreign(data, query, is_tcp=is_tcp)
+        qtype = query.qtype if query.qtype in _TOLD_APART else _ANY_OTHER_TYPE
+        kept = self._kept(meaning, zone, qtype, client)
+        if kept is None:
+            _, reply = self._answerer.answer(name, qtype, client=client)
+            self._counters.made += 1
+            kept = self._cache.made((meaning, zone, qtype, reply.start), reply)
+            self._keep(kept)
+        reply = kept.reply
         if isinstance(meaning, ReverseName) and not reply.is_ours:
             return self._foreign(data, query, is_tcp=is_tcp, recurses=True)
+        if self._recursors and is_followed(reply, query.qtype):
+            return self._completed(data, query, kept, is_tcp=is_tcp)
+        return self._finished(data, query, kept, is_tcp=is_tcp)
+
+    def _finished(self, data: bytes, query: Query, kept: KeptReply, *, is_tcp: bool) -> bytes:
+        """The answer that a reply comes to, which is counted, and kept if it is worth it."""
+        reply, key = kept.reply, data[2:]
         kind = (type_text(query.qtype), rcode_text(reply.rcode), "tcp" if is_tcp else "udp")
-        prepared = self._prepared(reply, query, is_tcp=is_tcp)
-        is_keepable = reply.topics and reply.rcode == NOERROR and len(key) <= _KEY_BYTES_MAX
+        limits = limits_for(query, self._settings, is_tcp=is_tcp)
+        prepared = Prepared(reply, query, limits, recurses=bool(self._recursors), stock=kept.stock)
+        # What depends on who asks is found by the name only.
+        is_keepable = reply.topics and reply.start is None and len(key) <= _KEY_BYTES_MAX
         if is_keepable and self._is_wanted_again(key):
-            self._keep(prepared, reply, key, kind, is_tcp=is_tcp)
+            self._cache.keep_answer(key, ReadyAnswer(prepared, kept, kind), is_tcp=is_tcp)
         self._counters.answers[kind] += 1
         if reply.service:
             self._counters.count_service(reply.service, 1)
-        return data[:2] + self._rendered(prepared)
-
-    def _prepared(self, reply: Reply, query: Query, *, is_tcp: bool) -> Prepared:
-        limits = limits_for(query, self._settings, is_tcp=is_tcp)
-        return Prepared(reply, query, limits, recurses=bool(self._recursors))
-
-    def _rendered(self, prepared: Prepared) -> bytes:
         found = prepared.render(self._rng)
         if prepared.is_cut:
             self._counters.truncated += 1
-        return found
+        return data[:2] + found
 
-    # ---- ready answers ----
+    # ---- what is kept ----
 
-    def _is_good(self, ready: _Ready) -> bool:
-        """Whether a ready answer is what would be made now."""
-        if ready.version != self._topics.version(ready.topics):
-            return False
-        if ready.good_until_s == math.inf:
-            ready.seen_count = self._topics.changes_count
-            return True
-        return self._clock() < ready.good_until_s
+    def _kept(self, meaning: Meaning, zone: Labels, qtype: int, client: str) -> KeptReply | None:
+        """The reply that is kept for a question, if it is what would be made now."""
+        key: ReplyKey = (meaning, zone, qtype, None)
+        found = self._cache.find(key)
+        if found is None:
+            key = (meaning, zone, qtype, self._answerer.start_for(client))
+            found = self._cache.find(key)
+        if found is None or self._cache.is_good(found):
+            return found
+        self._renew(found)
+        return self._cache.find(key)
 
-    def _is_wanted_again(self, key: bytes) -> bool:
+    def _renew(self, kept: KeptReply) -> None:
+        """Gives up a reply that is good no longer; one that only has an old date is kept with another."""
+        is_dated = self._cache.is_current(kept) and kept.reply.rcode == NOERROR
+        self._cache.drop(kept)
+        if is_dated:
+            self._cache.keep(self._cache.made(kept.key, self._answerer.dated(kept.reply), kept.stock))
+
+    def _keep(self, kept: KeptReply) -> None:
+        """Keeps a reply that was just made, if it is worth it."""
+        reply = kept.reply
+        # A service may have many instances and none that is fit; a name without any costs nothing to look for.
+        is_told = reply.rcode == NOERROR or (reply.rcode == NXDOMAIN and isinstance(kept.key[0], ServiceName))
+        if reply.topics and is_told and (len(kept.stock) > _DEAR_CHOICES or self._is_wanted_again(kept.key)):
+            self._cache.keep(kept)
+
+    def _is_wanted_again(self, key: Hashable) -> bool:
         if key in self._seen:
             return True
         if len(self._seen) >= _SEEN_MAX:
@@ -221,41 +211,15 @@ class Resolver:
         self._seen.add(key)
         return False
 
-    def _keep(
-        self, prepared: Prepared, reply: Reply, key: bytes, kind: tuple[str, str, str], *, is_tcp: bool
-    ) -> None:
-        if prepared.pieces_count > self._pieces_max or not self._settings.cache_entries_max:
-            return
-        good_for_s = _SOA_GOOD_FOR_S if reply.authority else math.inf
-        ready = self._ready[is_tcp]
-        ready[key] = _Ready(
-            prepared,
-            reply.topics,
-            self._topics.version(reply.topics),
-            good_until_s=self._clock() + good_for_s,
-            kind=kind,
-            service=reply.service,
-        )
-        self._pieces_count += prepared.pieces_count
-        if len(ready) > self._settings.cache_entries_max:
-            self._forget(ready.popitem(last=False)[1])
-        while self._pieces_count > self._pieces_max:
-            oldest = self._ready[0] or self._ready[1]
-            self._forget(oldest.popitem(last=False)[1])
-
-    def _forget(self, ready: _Ready) -> None:
-        """Takes leave of a ready answer that is kept no longer."""
-        self._pieces_count -= ready.prepared.pieces_count
-        self._fold(ready)
-
-    def _fold(self, ready: _Ready) -> None:
+    def _fold(self, ready: ReadyAnswer) -> None:
         """Takes what a ready answer has counted."""
         count, ready.count = ready.count, 0
         if count:
+            service = ready.kept.reply.service
             self._counters.hits += count
             self._counters.answers[ready.kind] += count
-            if ready.service:
-                self._counters.count_service(ready.service, count)
+            if service:
+                self._counters.count_service(service, count)
 
     # ---- foreign names ----
 
@@ -267,6 +231,23 @@ class Resolver:
         kind = (type_text(query.qtype), rcode_text(SERVFAIL), "tcp" if is_tcp else "udp")
         self._counters.answers[kind] += 1
         return data[:2] + failure(query, SERVFAIL, is_ours=False, recurses=recurses)
+
+    async def _completed(self, data: bytes, query: Query, kept: KeptReply, *, is_tcp: bool) -> bytes:
+        """The answer with what recursors say of the foreign name that it ends with; without, if they say nothing.
+
+        It is not kept, since what they say is theirs to change.
+        """
+        reply = kept.reply
+        asked = foreign_question(reply.alias, query.qtype)
+        found = await self._recursors.ask(asked, is_tcp=is_tcp)
+        if found is not None and not is_tcp and is_foreign_cut(found):
+            found = await self._recursors.ask(asked, is_tcp=True) or found
+        self._counters.recursions["answered" if found else "failed"] += 1
+        if found is None:
+            reply = dataclasses.replace(reply, topics=())
+        else:
+            reply = follow_foreign(reply, found, addresses_max=self._settings.a_record_limit)
+        return self._finished(data, query, self._cache.made(kept.key, reply), is_tcp=is_tcp)
 
     async def _recursed(self, data: bytes, query: Query, *, is_tcp: bool) -> bytes:
         found = await self._recursors.ask(data, is_tcp=is_tcp)

@@ -6,10 +6,12 @@ Source: RFC 7766 (DNS over TCP): several questions a connection; they are answer
 from __future__ import annotations
 
 import asyncio
+import collections
 import contextlib
 import logging
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Protocol
 
 from regista.protocols.dns.counters import DnsCounters
 from regista.protocols.dns.rates import Admission, SourceRates, is_own
@@ -25,12 +27,25 @@ logger = logging.getLogger(__name__)
 _PACKETS_AT_ONCE = 64
 """Then others get their turn; what has not been read yet brings the loop back."""
 
+_TURN_S = 0.005
+"""Then too: between two turns that a request over HTTP needs there is one of DNS, and it is to be short. A single
+answer that takes longer is dear (a large service that has just changed), and the last of its turn."""
+
 _WAITING_MAX = 1000
 """While so many questions are answered later, others do not wait for the replica: an answer that is some moments
 old is better than none."""
 
 _BACKLOG = 512
 _LENGTH = struct.Struct("!H")
+
+
+class Answer(Protocol):
+    """See `Resolver.answer`."""
+
+    def __call__(
+        self, data: bytes, client: str, *, is_tcp: bool = False
+    ) -> bytes | Awaitable[bytes | None] | None:
+        """The answer to a packet, or what is to be awaited for it; None for none."""
 
 
 class DnsServer:
@@ -56,7 +71,7 @@ class DnsServer:
     ) -> None:
         self._resolver = resolver
         self._catch_up = catch_up
-        self._answer = resolver.answer if catch_up is None else self._answer_current
+        self._answer: Answer = resolver.answer if catch_up is None else self._answer_current
         self._recursors = recursors
         self._settings = settings
         self._clock = clock
@@ -67,6 +82,10 @@ class DnsServer:
         self._listening: dict[Callable[[], None], None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections = 0
+        # Of sources but this machine's own.
+        self._source_connections: collections.Counter[str] = collections.Counter()
+        self._refused: collections.Counter[str] = collections.Counter()
+        self._turn = asyncio.Lock()
 
     @property
     def connection_count(self) -> int:
@@ -74,9 +93,24 @@ class DnsServer:
         return self._connections
 
     @property
+    def source_connection_count(self) -> int:
+        """How many connections over TCP the source has that has the most; this machine's own have no limit."""
+        return max(self._source_connections.values(), default=0)
+
+    @property
+    def recursion_count(self) -> int:
+        """How many questions are with recursors."""
+        return self._recursors.under_way_count
+
+    @property
     def ready_count(self) -> int:
         """How many answers are kept ready."""
         return self._resolver.ready_count
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """What was refused for a limit, by its setting."""
+        return {**self._refused, "recursions_max": self._recursors.refused_count}
 
     def counters(self) -> DnsCounters:
         """What was counted, as of now."""
@@ -128,7 +162,7 @@ class DnsServer:
         """Answers on these sockets, until the returned function closes them."""
         loop = asyncio.get_running_loop()
         loop.add_reader(pair.packets, self._drain, pair.packets)
-        server = await asyncio.start_server(self._serve, sock=pair.streams, backlog=_BACKLOG)
+        server = await asyncio.start_server(self.serve, sock=pair.streams, backlog=_BACKLOG)
 
         def stop() -> None:
             self._listening.pop(stop, None)
@@ -144,7 +178,7 @@ class DnsServer:
     def _drain(self, packets: Packets) -> None:
         receive, send = packets.recvfrom, packets.sendto
         admit, answer, clock = self._rates.admit, self._answer, self._clock
-        began_s = clock()
+        began_s = now_s = clock()
         for number in range(_PACKETS_AT_ONCE):
             try:
                 data, source = receive(QUERY_BYTES_MAX + 1)
@@ -156,7 +190,7 @@ class DnsServer:
                 continue
             client = source[0]
             if not is_own(client):
-                admission = admit(client, clock())
+                admission = admit(client, now_s)
                 if admission is not Admission.ANSWERED:
                     self._limit(packets, data, source, admission)
                     continue
@@ -171,10 +205,13 @@ class DnsServer:
                 except OSError as problem:
                     # A buffer that is full, or a client that has gone, loses the answer: it asks again.
                     logger.debug("an answer to %s can't be sent: %s", client, problem)
-                if not number:
-                    self._resolver.count_latency(clock() - began_s)
             elif found is not None:
                 self._start(self._send_later(packets, found, source))
+            now_s = clock()
+            if not number and isinstance(found, bytes):
+                self._resolver.count_latency(now_s - began_s)
+            if now_s - began_s >= _TURN_S:
+                return
 
     def _limit(self, packets: Packets, data: bytes, source: Source, admission: Admission) -> None:
         self._resolver.count_limited(admission.value)
@@ -206,7 +243,15 @@ class DnsServer:
         self, awaited: Awaitable[object], data: bytes, client: str, *, is_tcp: bool
     ) -> bytes | None:
         await awaited
-        found = self._resolver.answer(data, client, is_tcp=is_tcp)
+        return await self._answer_in_turn(self._resolver.answer, data, client, is_tcp=is_tcp)
+
+    async def _answer_in_turn(self, answer: Answer, data: bytes, client: str, *, is_tcp: bool) -> bytes | None:
+        """The answer; where that took long, others get their turn before whoever else waits here for one."""
+        async with self._turn:
+            began_s = self._clock()
+            found = answer(data, client, is_tcp=is_tcp)
+            if self._clock() - began_s >= _TURN_S:
+                await asyncio.sleep(0)
         return await found if isinstance(found, Awaitable) else found
 
     def _start(self, work: Awaitable[None]) -> None:
@@ -216,35 +261,53 @@ class DnsServer:
 
     # ---- TCP ----
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Answers on a connection over TCP until it ends, or refuses it."""
         task = asyncio.current_task()
         assert task is not None
-        if self._connections >= self._settings.tcp_connections_max:
+        peer = writer.get_extra_info("peername")
+        client = peer[0] if peer else ""
+        limit = self._reached(client)
+        if limit:
+            self._refused[limit] += 1
             self._resolver.count_tcp_refused()
             writer.transport.abort()
             return
-        self._connections += 1
+        self._count_connection(client, 1)
         self._tasks.add(task)
         try:
-            await self._answer_all(reader, writer)
+            await self._answer_all(reader, writer, client)
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             pass  # the client has gone, or says nothing more
         finally:
-            self._connections -= 1
+            self._count_connection(client, -1)
             self._tasks.discard(task)
             writer.transport.abort()
 
-    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        peer = writer.get_extra_info("peername")
-        client = peer[0] if peer else ""
+    def _reached(self, client: str) -> str:
+        """The limit for which a client can't have one more connection; "" for none."""
+        if self._connections >= self._settings.tcp_connections_max:
+            return "tcp_connections_max"
+        # Whoever is exempt is not counted either.
+        is_one_too_many = self._source_connections[client] >= self._settings.tcp_connections_per_source_max
+        return "tcp_connections_per_source_max" if is_one_too_many else ""
+
+    def _count_connection(self, client: str, step: int) -> None:
+        self._connections += step
+        if is_own(client):
+            return
+        self._source_connections[client] += step
+        if not self._source_connections[client]:
+            del self._source_connections[client]
+
+    async def _answer_all(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, client: str) -> None:
         while True:
             async with asyncio.timeout(self._settings.tcp_idle_s):
                 (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
                 data = await reader.readexactly(length)
             if length < HEADER_BYTES:
                 return
-            found = self._answer(data, client, is_tcp=True)
-            answer = await found if isinstance(found, Awaitable) else found
+            answer = await self._answer_in_turn(self._answer, data, client, is_tcp=True)
             if answer is None:
                 return
             writer.write(_LENGTH.pack(len(answer)) + answer)

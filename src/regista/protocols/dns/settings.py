@@ -76,7 +76,8 @@ class DnsSettings:
     )
     cache_entries_max: int = setting(
         20_000,
-        "How many answers are kept ready for the same question. 0 keeps none.",
+        "How many answers are kept ready for the same question, and of how many names and types it is kept what "
+        "there is to say, for questions that are spelled otherwise. 0 keeps none.",
         at_least=0,
         at_most=10_000_000,
     )
@@ -97,6 +98,14 @@ class DnsSettings:
     tcp_connections_max: int = setting(
         1024,
         "How many connections over TCP may be open; one more is closed at once.",
+        at_least=1,
+        at_most=1_000_000,
+    )
+    tcp_connections_per_source_max: int = setting(
+        256,
+        "How many connections over TCP one address may have, so that nobody takes them all; one more is closed at "
+        "once. This machine's own addresses are exempt. More lets a crowd behind one address ask over TCP; fewer "
+        "leaves more to others.",
         at_least=1,
         at_most=1_000_000,
     )

@@ -9,7 +9,6 @@ Source: RFC 1035 (messages), RFC 6891 (EDNS), RFC 7871 (client subnet).
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import random
 import struct
 from collections.abc import Iterable, Sequence
@@ -23,12 +22,12 @@ from regista.protocols.dns.records import (
     NOTIMP,
     OPT,
     REFUSED,
-    Choice,
     Name,
     Record,
     Reply,
     name_bytes,
 )
+from regista.protocols.dns.stock import QUESTION_POINTER, RECORD_HEAD, Piece, Stock, record_rest
 
 HEADER_BYTES = 12
 PLAIN_BYTES_MAX = 512
@@ -42,20 +41,19 @@ _PLAIN_ANSWERS_MAX = 8
 
 _QR, _AA, _TC, _RD, _RA = 0x8000, 0x0400, 0x0200, 0x0100, 0x0080
 _OPCODE = 0x7800
+_ASKING = (0, 4 << 11)
+"""QUERY and NOTIFY; what others have in the place of a question is something else."""
 _IN, _ANY_CLASS = 1, 255
 _AXFR, _IXFR = 252, 251
 _BADVERS = 16
 _DNSSEC_OK = 0x8000
-_QUESTION_POINTER = b"\xc0\x0c"
+_LABEL_BYTES_MAX = 63
+_NAME_BYTES_MAX = 255
 _POINTER = 0xC000
 _POINTER_MOST = 0x3FFF
-_RECORD_HEAD = struct.Struct("!HHIH")
 _HEADER = struct.Struct("!HHHHH")
 _TURNS_MAX = 10
 """An answer with so few choices is kept in each of its orders."""
-
-_SHUFFLED_MAX = 64
-"""With more answers the order behind the first need not be by weight any more: nobody reads so far."""
 
 
 class Refused(Exception):
@@ -148,11 +146,12 @@ def _read_edns(message: dns.message.Message) -> Edns | None:
 
 
 def refusal(data: bytes, rcode: int) -> bytes:
-    """The answer to a packet that can't be answered: its header, and why."""
+    """The answer to a packet that can't be answered: its header, its question if that can be read, and why."""
     flags = struct.unpack_from("!H", data, 2)[0]
     said = _QR | (flags & (_OPCODE | _RD)) | (rcode & 0xF)
     opt = _opt_record(PLAIN_BYTES_MAX, extended_rcode=rcode >> 4) if rcode > 0xF else b""
-    return data[:2] + _HEADER.pack(said, 0, 0, 0, 1 if opt else 0) + opt
+    asked = _question(data)
+    return data[:2] + _HEADER.pack(said, 1 if asked else 0, 0, 0, 1 if opt else 0) + asked + opt
 
 
 def cut_answer(data: bytes) -> bytes | None:
@@ -160,7 +159,24 @@ def cut_answer(data: bytes) -> bytes | None:
     if len(data) < HEADER_BYTES or data[2] & 0x80:
         return None
     flags = struct.unpack_from("!H", data, 2)[0]
-    return data[:2] + _HEADER.pack(_QR | _TC | (flags & (_OPCODE | _RD)), 0, 0, 0, 0)
+    asked = _question(data)
+    return data[:2] + _HEADER.pack(_QR | _TC | (flags & (_OPCODE | _RD)), 1 if asked else 0, 0, 0, 0) + asked
+
+
+def _question(data: bytes) -> bytes:
+    """The one question in a packet, as it stands there; empty where that is no name, type and class.
+
+    Resolvers take an answer that does not repeat it for somebody else's.
+    """
+    flags, questions = struct.unpack_from("!HH", data, 2)
+    if flags & _OPCODE not in _ASKING or questions != 1:
+        return b""
+    end = HEADER_BYTES
+    while end < len(data) and 0 < data[end] <= _LABEL_BYTES_MAX:
+        end += 1 + data[end]
+    if end >= len(data) or data[end] or end + 1 - HEADER_BYTES > _NAME_BYTES_MAX or end + 5 > len(data):
+        return b""
+    return data[HEADER_BYTES : end + 5]
 
 
 def failure(query: Query, rcode: int, *, is_ours: bool = True, recurses: bool = False) -> bytes:
@@ -211,22 +227,11 @@ def limits_of(
     return Limits(PLAIN_BYTES_MAX, count, is_count_told, is_compressed)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Piece:
-    """A choice, ready to be joined.
-
-    Attributes:
-        extras: owner and the rest of each record that goes with it; None for the answer's own target.
-    """
-
-    answer: bytes
-    target_at: int
-    target: bytes
-    extras: tuple[tuple[bytes | None, bytes], ...]
-
-
 class Prepared:
-    """A reply in bytes, but for the choice among its answers.
+    """A reply in bytes, as one question has it, but for the choice among its answers.
+
+    Args:
+        stock: of the reply's choices, where others have it already.
 
     Attributes:
         is_cut: whether the last rendering left something out for its size.
@@ -235,81 +240,73 @@ class Prepared:
     __slots__ = (
         "_additional",
         "_authority",
-        "_choices",
         "_count",
-        "_cumulative",
         "_fixed",
         "_flags",
-        "_is_ordered",
         "_limits",
         "_opt",
         "_ordered_count",
         "_owner",
-        "_pieces",
         "_question",
         "_room",
+        "_stock",
         "_turns",
-        "_weights",
         "is_cut",
     )
 
-    def __init__(self, reply: Reply, query: Query, limits: Limits, *, recurses: bool) -> None:
+    def __init__(
+        self, reply: Reply, query: Query, limits: Limits, *, recurses: bool, stock: Stock | None = None
+    ) -> None:
         self.is_cut = False
         self._limits = limits
         self._question = query.question
-        self._is_ordered = reply.is_ordered
         flags = _QR | (query.flags & (_OPCODE | _RD)) | reply.rcode
         flags |= (_AA if reply.is_ours else 0) | (_RA if recurses or reply.recurses else 0)
         self._flags = flags
-        asked = query.question[:-4]
-        owner = _QUESTION_POINTER if limits.is_compressed else asked
+        owner = QUESTION_POINTER if limits.is_compressed else query.question[:-4]
         self._opt = _opt_record_for(query.edns) if query.edns and reply.is_ours else b""
         self._room = limits.size_bytes - HEADER_BYTES - len(query.question) - len(self._opt)
         self._fixed = _encoded(reply.fixed, owner)
         self._authority = _encoded(reply.authority, owner)
         self._additional = _encoded(reply.additional, owner)
-        self._owner = owner
-        self._choices = reply.choices
-        # Of thousands few are ever given, so each is made when it is.
-        self._pieces: list[_Piece | None] = [None] * len(reply.choices)
-        weights = [max(choice.weight, 0) for choice in reply.choices]
-        is_even = len(set(weights)) <= 1
-        self._weights = None if is_even else weights
-        self._cumulative = None if is_even else list(itertools.accumulate(weights))
-        self._count = min(len(reply.choices), limits.count or len(reply.choices))
+        self._owner = owner if reply.owner is None else self._target_at_end(reply.owner)
+        self._stock = stock = stock or Stock(reply.choices, is_ordered=reply.is_ordered)
+        self._count = min(len(stock), limits.count or len(stock))
         # More can't fit, so no more need be put in order; one more shows that some did not.
-        least_bytes = min((len(each.answer.data) for each in reply.choices), default=1) + _RECORD_HEAD.size
-        self._ordered_count = min(self._count, max(self._room, 0) // least_bytes + 1)
+        self._ordered_count = min(self._count, max(self._room, 0) // stock.least_bytes + 1)
         self._turns: list[tuple[bytes, bool] | None] = [None] * self._turns_count()
 
     @property
     def pieces_count(self) -> int:
-        """How many records it holds, roughly."""
-        return len(self._pieces) + len(self._turns) + len(self._fixed) + 1
+        """How many records it holds besides its stock, roughly."""
+        return len(self._turns) + len(self._fixed) + 1
+
+    def _target_at_end(self, target: Name) -> bytes:
+        """The name that the fixed records lead to, if they end with it by a pointer to there."""
+        whole = name_bytes(target)
+        at = HEADER_BYTES + len(self._question) + sum(map(len, self._fixed)) - len(whole)
+        is_last = bool(self._fixed) and self._fixed[-1].endswith(whole)
+        is_near = self._limits.is_compressed and is_last and at <= _POINTER_MOST
+        return struct.pack("!H", _POINTER | at) if is_near else whole
 
     def _turns_count(self) -> int:
         """How many answers it can come to, if they are few; 0 for many."""
-        size = len(self._pieces)
-        if size <= 1 or self._is_ordered:
+        size = len(self._stock)
+        if size <= 1 or self._stock.is_ordered:
             return 1
-        is_turned = self._cumulative is None and not self._is_sampled
+        is_turned = self._stock.is_turned and not self._stock.is_sampled(self._ordered_count)
         return size if is_turned and size <= _TURNS_MAX else 0
-
-    @property
-    def _is_sampled(self) -> bool:
-        """Whether so few of the choices are given that those are drawn one by one."""
-        return self._ordered_count * 4 < len(self._pieces)
 
     def render(self, rng: random.Random) -> bytes:
         """The answer behind its id, with an order or a sample of its own."""
         turns = self._turns
         if not turns:
-            found, self.is_cut = self._join(self._order(rng))
+            found, self.is_cut = self._join(self._stock.order(rng, self._ordered_count))
             return found
         turn = int(rng.random() * len(turns))
         ready = turns[turn]
         if ready is None:
-            ready = turns[turn] = self._join(self._turned(turn))
+            ready = turns[turn] = self._join(self._stock.turned(turn, self._ordered_count))
         found, self.is_cut = ready
         return found
 
@@ -317,14 +314,15 @@ class Prepared:
         """The answer with the choices at these places, in this order, and whether it was cut for its size."""
         room = self._room - sum(map(len, self._authority))
         fixed, room, is_cut = _fitting(self._fixed, room)
+        # What the fixed records lead to is nothing without them.
         answers, extras, left_out = self._chosen(
-            places, room, HEADER_BYTES + len(self._question) + sum(map(len, fixed))
+            () if is_cut else places, room, HEADER_BYTES + len(self._question) + sum(map(len, fixed))
         )
         room -= sum(map(len, answers)) + sum(map(len, extras))
         # What is only added may be left out without a word (RFC 2181, 9).
         added, _, _ = _fitting(self._additional, room)
         is_cut = is_cut or left_out
-        is_told = is_cut or (self._limits.is_count_told and self._count < len(self._pieces))
+        is_told = is_cut or (self._limits.is_count_told and self._count < len(self._stock))
         extras += added
         if self._opt:
             extras.append(self._opt)
@@ -335,14 +333,16 @@ class Prepared:
 
     def _chosen(self, places: Iterable[int], room: int, offset: int) -> tuple[list[bytes], list[bytes], bool]:
         """Answers that fit, with what goes with them where there is room left; whether some did not fit."""
-        pieces: list[_Piece] = []
+        pieces: list[Piece] = []
         is_cut = False
+        take, more_bytes = self._stock.piece, len(self._owner) - len(QUESTION_POINTER)
         for place in places:
-            piece = self._pieces[place] or self._make_piece(place)
-            if len(piece.answer) > room:
+            piece = take(place)
+            size = len(piece.answer) + more_bytes
+            if size > room:
                 is_cut = True
                 break
-            room -= len(piece.answer)
+            room -= size
             pieces.append(piece)
         extras: list[bytes] = []
         known: set[tuple[bytes | None, bytes]] = set()
@@ -353,9 +353,15 @@ class Prepared:
                 break
             extras += found
             offset += len(piece.answer)
-        return [piece.answer for piece in pieces], extras, is_cut
+        return self._owned(pieces), extras, is_cut
 
-    def _extras(self, piece: _Piece, offset: int, known: set[tuple[bytes | None, bytes]]) -> list[bytes]:
+    def _owned(self, pieces: Iterable[Piece]) -> list[bytes]:
+        """The answers of pieces, with the owner that this question gives them."""
+        if self._owner == QUESTION_POINTER:
+            return [piece.answer for piece in pieces]
+        return [self._owner + piece.answer[len(QUESTION_POINTER) :] for piece in pieces]
+
+    def _extras(self, piece: Piece, offset: int, known: set[tuple[bytes | None, bytes]]) -> list[bytes]:
         """What goes with an answer at `offset`, but for what is there already."""
         at = offset + piece.target_at
         is_near = self._limits.is_compressed and at <= _POINTER_MOST
@@ -367,52 +373,6 @@ class Prepared:
                 known.add(name)
                 found.append((target if owner is None else owner) + rest)
         return found
-
-    def _make_piece(self, place: int) -> _Piece:
-        piece = self._pieces[place] = _piece(self._choices[place], self._owner)
-        return piece
-
-    def _order(self, rng: random.Random) -> Iterable[int]:
-        """The places of so many choices as may be given, in the order in which they are."""
-        size, count = len(self._pieces), self._ordered_count
-        if self._cumulative is not None:
-            return self._by_weight(rng, count)
-        return rng.sample(range(size), count) if self._is_sampled else self._turned(int(rng.random() * size))
-
-    def _turned(self, first: int) -> Iterable[int]:
-        """So many places as may be given, from this one on and round."""
-        size, end = len(self._pieces), first + self._ordered_count
-        return itertools.chain(range(first, min(end, size)), range(end - size))
-
-    def _by_weight(self, rng: random.Random, count: int) -> list[int]:
-        """Places of choices, drawn one after the other by weight from those that are left.
-
-        Source: Efraimidis and Spirakis, "Weighted random sampling with a reservoir" (2006), for the keys.
-        """
-        assert self._weights is not None
-        assert self._cumulative is not None
-        size = len(self._weights)
-        if count * 4 < size or size > _SHUFFLED_MAX:
-            drawn = self._drawn(rng, min(count, _SHUFFLED_MAX))
-            if len(drawn) == count:
-                return drawn
-            chosen = set(drawn)
-            start = int(rng.random() * size)
-            rest = (place for place in itertools.chain(range(start, size), range(start)) if place not in chosen)
-            return [*drawn, *itertools.islice(rest, count - len(drawn))]
-        keys = [(rng.random() ** (1 / weight) if weight else -rng.random()) for weight in self._weights]
-        return sorted(range(size), key=keys.__getitem__, reverse=True)[:count]
-
-    def _drawn(self, rng: random.Random, count: int) -> list[int]:
-        """Some places by weight, none twice; fewer than `count` where the rest has next to no weight."""
-        assert self._cumulative is not None
-        drawn: dict[int, None] = {}
-        for _ in range(8):
-            for place in rng.choices(range(len(self._cumulative)), cum_weights=self._cumulative, k=count):
-                drawn[place] = None
-                if len(drawn) == count:
-                    return list(drawn)
-        return list(drawn)
 
 
 def _fitting(records: Sequence[bytes], room: int) -> tuple[list[bytes], int, bool]:
@@ -427,23 +387,7 @@ def _fitting(records: Sequence[bytes], room: int) -> tuple[list[bytes], int, boo
 
 
 def _encoded(records: Sequence[Record], asked: bytes) -> list[bytes]:
-    return [(asked if each.owner is None else name_bytes(each.owner)) + _rest(each) for each in records]
-
-
-def _rest(record: Record) -> bytes:
-    """A record behind its owner."""
-    return _RECORD_HEAD.pack(record.rtype, _IN, record.ttl_s, len(record.data)) + record.data
-
-
-def _piece(choice: Choice, asked: bytes) -> _Piece:
-    answer = choice.answer
-    head_bytes = len(asked) + _RECORD_HEAD.size
-    target = answer.data[answer.target_at :] if answer.target_at >= 0 else b""
-    extras = []
-    for extra in choice.extras:
-        owner = asked if extra.owner is None else name_bytes(extra.owner)
-        extras.append((None if target and owner == target else owner, _rest(extra)))
-    return _Piece(asked + _rest(answer), head_bytes + max(answer.target_at, 0), target, tuple(extras))
+    return [(asked if each.owner is None else name_bytes(each.owner)) + record_rest(each) for each in records]
 
 
 def _opt_record_for(edns: Edns) -> bytes:
@@ -455,12 +399,4 @@ def _opt_record_for(edns: Edns) -> bytes:
 
 def _opt_record(bytes_max: int, *, extended_rcode: int = 0, flags: int = 0, options: bytes = b"") -> bytes:
     """The record by which EDNS is answered (RFC 6891, 6.1)."""
-    return b"\x00" + _RECORD_HEAD.pack(OPT, bytes_max, extended_rcode << 24 | flags, len(options)) + options
-
-
-def labels_text(labels: Name) -> tuple[str, ...]:
-    """Labels as text; bytes that are no UTF-8 stand for themselves."""
-    try:
-        return tuple([label.decode() for label in labels])
-    except UnicodeDecodeError:
-        return tuple([label.decode("latin-1") for label in labels])
+    return b"\x00" + RECORD_HEAD.pack(OPT, bytes_max, extended_rcode << 24 | flags, len(options)) + options

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 
-from regista.protocols.dns.records import Name, Record, soa_record
+from regista.protocols.dns.records import Name, Record, Reply, soa_record
 
 _ANY_SERVICE = "*"
-_NODE = b"node"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,15 +56,25 @@ class Zone:
         """`<labels>.<datacenter>.<domain>`."""
         return (*labels, self.datacenter.encode(), *self.domain)
 
-    def node_in(self, target: Name) -> str:
-        """The node, in small letters, that a name of this zone is for; "" if it is for none."""
-        lowered = tuple(label.lower() for label in target)
-        labels, domain = lowered[: -len(self.domain)], lowered[-len(self.domain) :]
-        if domain != tuple(label.lower() for label in self.domain):
-            return ""
-        if labels[-1:] == (self.datacenter.lower().encode(),) and labels[-2:-1] == (_NODE,):
-            labels = labels[:-1]
-        return b".".join(labels[:-1]).decode() if labels[-1:] == (_NODE,) else ""
+    def moved(self, reply: Reply, asked: tuple[str, ...]) -> Reply:
+        """The reply with what it says of the zone itself said of the domain that was asked.
+
+        Others keep a negative answer only if the zone in it is an ancestor of the name (RFC 2308, 5).
+
+        Args:
+            asked: the domain or mapped suffix; empty, or the main one, changes nothing.
+        """
+        owner = tuple(label.encode() for label in asked)
+        if not owner or owner == self.domain:
+            return reply
+        return dataclasses.replace(
+            reply, fixed=self._renamed(reply.fixed, owner), authority=self._renamed(reply.authority, owner)
+        )
+
+    def _renamed(self, records: tuple[Record, ...], owner: Name) -> tuple[Record, ...]:
+        return tuple(
+            dataclasses.replace(each, owner=owner) if each.owner == self.domain else each for each in records
+        )
 
     def soa_record(self, now_s: float) -> Record:
         """The SOA record; its serial is the time."""
