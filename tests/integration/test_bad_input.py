@@ -468,12 +468,13 @@ def test_a_request_that_cannot_be_is_refused(unchanged, case):
 HOST = b"Host: x"
 CLOSE = b"Connection: close"
 PUT = b"PUT /v1/agent/service/register HTTP/1.1"
+PACKED = gzip.compress(b'{"Name": "packed", "Tags": ["one", "two"]}')
 GET = b"GET /v1/agent/services HTTP/1.1"
 
 WIRE_CASES = {
     "a method of our own": (raw(b"BREW /v1/agent/services HTTP/1.1", HOST, CLOSE), 400),
     "words instead of HTTP": (raw(b"Hello, agent"), 400),
-    "HTTP of another version": (raw(b"GET /v1/agent/services HTTP/9.9", HOST, CLOSE), 400),
+    "HTTP of another version": (raw(b"GET /v1/agent/services HTTP/9.9", HOST, CLOSE), 505),
     "TLS": (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 64 + b"\r\n\r\n", 400),
     "a header without colon": (raw(GET, HOST, b"Nonsense", CLOSE), 400),
     "a header with NUL": (raw(GET, HOST, b"X-A: a\x00b", CLOSE), 400),
@@ -504,6 +505,25 @@ WIRE_CASES = {
     "a body packed in a way of others": (
         raw(PUT, HOST, CLOSE, b"Content-Encoding: br", b"Content-Length: 3", body=b"abc"),
         415,
+    ),
+    "a body packed in a way that nobody knows": (
+        raw(PUT, HOST, CLOSE, b"Content-Encoding: foo", b"Content-Length: 2", body=b"{}"),
+        415,
+    ),
+    "a body of which the end of its gzip is missing": (
+        raw(PUT, HOST, CLOSE, b"Content-Encoding: gzip", b"Content-Length: 30", body=PACKED[:30]),
+        400,
+    ),
+    "a body of gzip that comes with more behind it": (
+        raw(
+            PUT,
+            HOST,
+            CLOSE,
+            b"Content-Encoding: gzip",
+            b"Content-Length: %d" % (len(PACKED) + 4),
+            body=PACKED + b"more",
+        ),
+        400,
     ),
     "raw bytes in the path": (raw(b"GET /v1/health/service/\xff HTTP/1.1", HOST, CLOSE), 400),
     "raw bytes and an escape in the path": (raw(b"GET /v1/health/service/\xff%20 HTTP/1.1", HOST, CLOSE), 400),

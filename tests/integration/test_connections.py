@@ -21,6 +21,7 @@ from tests.agents import eventually, running_agent
 
 from regista.model import BadInput, NotFound
 from regista.protocols.http import HttpServer, HttpSettings, Response, Route, RouteTable, text_response
+from regista.protocols.http.bodies import _LATE_S
 from regista.protocols.http.connection import _HELD_BYTES_MAX
 from regista.protocols.http.dispatch import KNOWN_HEADS_MAX
 
@@ -798,10 +799,33 @@ def test_a_body_in_chunks_is_read_to_its_end(server, cuts):
         assert client.is_quiet()
 
 
+def test_an_agent_that_stood_still_does_not_hold_it_against_a_body(new_loop):
+    """What came while the agent could not look has come in time, though the time is over when it looks."""
+    stall_s = 0.05
+    with served(new_loop, body_stall_s=stall_s) as server, wire(server) as client:
+        stands, go_on = threading.Event(), threading.Event()
+        client.send(raw("PUT /v1/body", b"Content-Length: 5", length=False), b"he")
+        server.turn()
+        server.loop.call_soon_threadsafe(lambda: (stands.set(), go_on.wait()))
+        assert stands.wait(SOON_S)
+        client.send(b"llo")
+        never = threading.Event()  # that the agent stands still is what only time can tell
+        assert not never.wait(stall_s + 2 * _LATE_S)
+        go_on.set()
+        assert body_of(client.answer()) == b"PUT of hello"
+
+
+LONG_LINE = (
+    b"a line is longer than 16384 bytes (http.head_bytes_max in the agent's configuration); send a shorter one"
+)
+
 LIMIT_CASES = {
-    "an oversized path": raw("GET /v1/echo/" + "a" * 20_000),
-    "an oversized header": raw("GET /v1/now", b"X-A: " + b"a" * 20_000),
-    "too many headers": raw("GET /v1/now", *(b"X-%d: a" % number for number in range(200))),
+    "an oversized path": (raw("GET /v1/echo/" + "a" * 20_000), LONG_LINE),
+    "an oversized header": (raw("GET /v1/now", b"X-A: " + b"a" * 20_000), LONG_LINE),
+    "too many headers": (
+        raw("GET /v1/now", *(b"X-%d: a" % number for number in range(200))),
+        b"it has more than 128 headers; send fewer",
+    ),
 }
 
 
@@ -809,15 +833,89 @@ LIMIT_CASES = {
 @pytest.mark.parametrize("before", [0, 3])
 def test_a_head_over_a_limit_is_refused_in_our_words(server, case, before):
     """A head that is too large is a 400 that names the limit, and the end, whatever came before it."""
+    head, words = LIMIT_CASES[case]
     with wire(server) as client:
         for _ in range(before):
             assert status_of(client.ask(NOW)) == 200
         with contextlib.suppress(ConnectionError):
-            client.send(LIMIT_CASES[case])
+            client.send(head)
         answer = client.answer()
         assert status_of(answer) == 400
-        assert b"http.head_bytes_max in the agent's configuration" in answer
-        assert b"a head 128 headers" in answer
+        assert words in answer
+        assert b"aaaa" not in answer
+        assert client.the_end() == b""
+
+
+HTTP_1 = b"HTTP/1.1 and HTTP/1.0"
+
+UNREADABLE = {
+    "TLS": (bytes.fromhex("1603010200010001fc0303") + b"\7" * 200, 400, b"speaks HTTP, not HTTPS; use an address"),
+    "no host": (b"GET /v1/now HTTP/1.1\r\n\r\n", 400, b"it has no Host; HTTP/1.1 wants one"),
+    "two hosts": (raw("GET /v1/now", b"Host: y"), 400, b"it has more than one Host; send one."),
+    "two lengths": (
+        raw("PUT /v1/body", b"Content-Length: 4", body=b"hello"),
+        400,
+        b"it has more than one Content-Length; send one (it says: Content-Length: 5).",
+    ),
+    "a length that is none": (
+        raw("PUT /v1/body", b"Content-Length: five", length=False),
+        400,
+        b"the Content-Length is no number of bytes; send one, in digits alone (it says: Content-Length: five).",
+    ),
+    "length and chunks": (
+        raw("PUT /v1/body", b"Content-Length: 5", CHUNKED, length=False),
+        400,
+        b"it has both Content-Length and Transfer-Encoding",
+    ),
+    "an unknown coding": (
+        raw("PUT /v1/body", b"Transfer-Encoding: zip", length=False) + b"x",
+        400,
+        b"its Transfer-Encoding is not understood; send `chunked`, or a Content-Length.",
+    ),
+    "a header without a colon": (raw("GET /v1/now", b"nothing"), 400, b"a line is no header; send `Name: value`"),
+    "a folded header": (raw("GET /v1/now", b"X-A: 1\r\n 2"), 400, b"a header goes on in a second line"),
+    "a NUL in a header": (
+        raw("GET /v1/now", b"X-A: a\0"),
+        400,
+        b"a character that can't be printed; leave it out.",
+    ),
+    "line breaks of one character": (NOW.replace(b"\r\n", b"\n"), 400, b"a line does not end with CR and LF"),
+    "a space in the target": (
+        raw("GET /v1/echo/a b"),
+        400,
+        b"space in it as %20 (it says: GET /v1/echo/a b HTTP/1.1).",
+    ),
+    "a target that is not ASCII": (NOW.replace(b"now", b"\xe4"), 400, b"escape it with % and two digits."),
+    "an address that is none": (NOW.replace(b"/v1/now", b"http://["), 400, b"the target is no address."),
+    "another protocol": (b"SSH-2.0-x\r\n", 400, b"does not begin with a method of HTTP such as GET or PUT"),
+    "an unknown method": (raw("FROB /v1/now"), 400, b"(it says: FROB /v1/now HTTP/1.1)."),
+    "HTTP/2.0": (NOW.replace(b"1.1", b"2.0"), 505, HTTP_1 + b", not HTTP/2.0; send one of these"),
+    "HTTP/0.9": (NOW.replace(b"1.1", b"0.9"), 505, HTTP_1 + b", not HTTP/0.9; send one of these"),
+    "no version": (NOW.replace(b" HTTP/1.1", b""), 505, HTTP_1 + b", not HTTP/0.9; send one of these"),
+    "HTTP/3.0": (NOW.replace(b"1.1", b"3.0"), 505, HTTP_1 + b"; send one of these"),
+    "a version that is none": (NOW.replace(b"1.1", b"x.1"), 400, HTTP_1 + b"; send one of these"),
+    "HTTP/2 at once": (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9), 505, b"speaks HTTP/1.1, not HTTP/2;"),
+}
+
+
+@pytest.mark.parametrize("case", UNREADABLE)
+@pytest.mark.parametrize("before", [0, 3])
+def test_whoever_sends_what_is_no_request_is_told_what_is_wrong(server, case, before):
+    """The cause and what to do, in one sentence, and nothing of other causes or of the parser's own words."""
+    sent, status, words = UNREADABLE[case]
+    with wire(server) as client:
+        for _ in range(before):
+            assert status_of(client.ask(NOW)) == 200
+        client.send(sent)
+        answer = client.answer()
+        assert answer.startswith((b"HTTP/1.1 ", b"HTTP/1.0 "))
+        assert status_of(answer) == status
+        text = body_of(answer)
+        assert words in text
+        assert text.startswith((b"The request's head can't be read: ", b"The request can't be answered: "))
+        assert text.endswith(b".")
+        for other in (b"..", b"^", b"b'", b"bytearray", b"head_bytes_max", b"\n"):
+            assert other not in text
         assert client.the_end() == b""
 
 

@@ -1,10 +1,12 @@
 """What readers are told when things are bad: panic, fallback, and how far an answer can be relied on."""
 
+import itertools
 import resource
 
 import pytest
 from tests.agents import Waiter, eventually, running_agent
 
+CONSISTENCY, CONTACT = "x-consul-effective-consistency", "x-consul-lastcontact"
 ANSWER, DEGRADED = "x-regista-answer", "x-regista-degraded"
 
 SETTLED = {"degrading": {"settling": "0s"}}
@@ -322,6 +324,40 @@ def test_answers_are_stale_while_the_store_cannot_be_written(tmp_path):
             "outages": 1,
         }
         assert agent.get("/v1/health/service/api").json == []
+
+
+def test_consuls_own_headers_tell_of_a_store_that_cannot_be_written(tmp_path):
+    """Reads of all kinds are `stale` with their age in milliseconds meanwhile, in headers and where bodies say it."""
+    reads = ("/v1/catalog/services", "/v1/catalog/nodes", "/v1/kv/k", "/v1/kv/none", "/v1/health/service/web")
+    with running_agent(tmp_path, keeps_data=True, config=SETTLED) as agent:
+        agent.register(Name="web", ID="web-1")
+        agent.put("/v1/kv/k", b"1")
+        query = agent.request("POST", "/v1/query", {"Name": "q", "Service": {"Service": "web"}}).json["ID"]
+        execution, transaction = f"/v1/query/{query}/execute", [{"KV": {"Verb": "get", "Key": "k"}}]
+
+        def consistencies():
+            replies = [agent.get(path) for path in (*reads, execution)]
+            told = [(each.headers[CONSISTENCY], int(each.headers[CONTACT])) for each in replies]
+            body = replies[-1].json
+            told.append((body["ConsistencyLevel"], body["LastContact"] / 1_000_000))
+            read = agent.put("/v1/txn", transaction)
+            return [*told, (read.json["ConsistencyLevel"], int(read.headers[CONTACT]))]
+
+        # A transaction of reads names no consistency while nothing is amiss.
+        steady = [("leader", 0)] * (len(reads) + 2) + [("", 0)]
+        for _ in range(3):
+            assert consistencies() == steady
+        before = resource.prlimit(agent.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (0, before[1]))
+        assert agent.put("/v1/kv/k", b"2").status == 503
+        for _ in range(2):
+            told = consistencies()
+            assert {word for word, _ in told} == {"stale"}
+            ages = [age_ms for _, age_ms in told]
+            assert all(earlier <= later + 1 for earlier, later in itertools.pairwise(ages))
+        eventually(lambda: consistencies()[0][1] >= 100)
+        resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, before)
+        eventually(lambda: consistencies() == steady)
 
 
 def test_answers_about_the_past_say_nothing_of_the_present(shared_agent):

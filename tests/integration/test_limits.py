@@ -168,8 +168,8 @@ def test_every_limit_is_listed():
     raised = set()
     for path in SOURCES.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Overloaded", "TooLarge"):
-                names = [*node.args[:1], *(each.value for each in node.keywords if each.arg == "limit")]
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("Overloaded", "TooLarge", "Due"):
+                names = [*node.args[:2], *(each.value for each in node.keywords if each.arg == "limit")]
                 found = {each.value for each in names if isinstance(each, ast.Constant)}
                 raised |= {each for each in found if each.count(".") == 1 and " " not in each}
     assert len(raised) > 12

@@ -399,6 +399,54 @@ def test_reads_go_on_while_the_main_process_hangs(agent, connect):
     assert client.put("/v1/kv/after", b"1").text == "true"
 
 
+READS = (
+    "/v1/health/service/kept",
+    "/v1/health/service/kept?passing",
+    "/v1/health/service/kept?stale",
+    "/v1/health/service/nothing",
+    "/v1/health/node/n1",
+    "/v1/catalog/service/kept",
+    "/v1/catalog/services",
+    "/v1/catalog/nodes",
+    "/v1/kv/kept",
+    "/v1/kv/kept?raw",
+    "/v1/kv/?keys",
+    "/v1/kv/nothing",
+)
+"""Some have a response that is kept for whoever sends the same, some have none."""
+
+
+def consistencies(client):
+    """What Consul's headers say of each of these reads: how consistent it is, and how old, in milliseconds."""
+    headers = [client.get(path).headers for path in READS]
+    return [(each["x-consul-effective-consistency"], int(each["x-consul-lastcontact"])) for each in headers]
+
+
+def test_consuls_own_headers_say_how_old_an_answer_may_be(agent, connect):
+    """While something may be missing, every read says so with its age; before and after, it says that nothing is."""
+    agent.register(Name="kept")
+    assert agent.put("/v1/kv/kept", b"1").text == "true"
+    client = client_of(agent, connect, workers_of(agent)[0])
+    steady = [("stale" if path.endswith("?stale") else "leader", 0) for path in READS]
+    for _ in range(3):
+        assert consistencies(client) == steady
+    os.kill(agent.pid, signal.SIGSTOP)
+    try:
+        eventually(lambda: stale_label(client), within_s=15)
+        ages = []
+        for _ in range(3):
+            told = consistencies(client)
+            assert {word for word, _ in told} == {"stale"}
+            ages += [age_ms for _, age_ms in told]
+        assert ages == sorted(ages)
+        assert 5000 <= ages[0] < ages[-1]
+    finally:
+        os.kill(agent.pid, signal.SIGCONT)
+    eventually(lambda: client.get(READS[0]).headers["x-regista-answer"] == "fresh")
+    for _ in range(3):
+        assert consistencies(client) == steady
+
+
 def stale_label(client):
     label = client.get("/v1/health/service/kept").headers["x-regista-answer"]
     return label if label.startswith("stale") else None

@@ -22,6 +22,7 @@ from regista.agent.host import describe_host
 from regista.agent.identity import announce
 from regista.agent.log_listeners import LogListeners, LogStream
 from regista.agent.logs import LEVELS, drop_listeners, set_up_logs
+from regista.agent.open_files import OpenFilesWatch, fit_open_files
 from regista.agent.process import raise_open_files_limit
 from regista.agent.readiness import say_ready
 from regista.agent.workers import Workers
@@ -86,10 +87,10 @@ class Agent:
         Raises:
             RegistaError: it can't start; the text says why.
         """
-        config = self._config
+        files_max = _prepare_process()
+        config = self._config = _fitting(self._config, files_max)
         definitions = read_definitions(config.services, config.checks, config.kind_rule, node=config.node_name)
         watches = read_watches(config.watches)
-        _prepare_process()
         around = Surroundings(
             means={"clock": self._clock, "wall_clock": self._wall_clock, "rng": self._rng},
             control=self,
@@ -105,6 +106,9 @@ class Agent:
             self._bind(doors.http, inner.dns, inner.workers)
             await self._write_own(inner.log.catalog, inner.log.writer, inner.node, definitions)
             await self._begin(inner, doors, ending)
+            files = OpenFilesWatch(files_max)
+            files.start()
+            ending.callback(files.stop)
             await inner.news.watches.set(watches)
             ending.push_async_callback(inner.news.watches.close)
             self._set_watches = inner.news.watches.set
@@ -268,8 +272,17 @@ def _listen_for_signals(signals: asyncio.Queue[signal.Signals]) -> None:
         loop.add_signal_handler(number, signals.put_nowait, number)
 
 
-def _prepare_process() -> None:
-    """Takes the open files that it may have, and has names resolved by threads of their own."""
-    raise_open_files_limit()
+def _fitting(config: AgentConfig, files_max: int) -> AgentConfig:
+    """The configuration as it fits into so many open files."""
+    config, warning = fit_open_files(config, files_max)
+    if warning:
+        logger.warning("%s", warning)
+    return config
+
+
+def _prepare_process() -> int:
+    """Takes the open files that it may have, and has names resolved by threads of their own; how many files."""
+    files_max = raise_open_files_limit()
     executor = concurrent.futures.ThreadPoolExecutor(_RESOLVER_THREADS, "regista-resolver")
     asyncio.get_running_loop().set_default_executor(executor)
+    return files_max

@@ -11,7 +11,7 @@ from typing import TypedDict
 from regista.agent.answers import make_answers
 from regista.agent.config import AgentConfig
 from regista.agent.context import make_context
-from regista.agent.dns import Dns, make_dns
+from regista.agent.dns import Dns, make_dns, watch_names
 from regista.agent.identity import load_node_id, own_node
 from regista.agent.instances import make_instance_feed
 from regista.agent.judging import make_scheduler
@@ -96,6 +96,7 @@ async def make_inner(config: AgentConfig, around: Surroundings, ending: contextl
     node_id = load_node_id(config.data_dir, config.node_id, around.new_id)
     node = own_node(config.node_name, node_id, config.advertise_addr, config.node_meta)
     probes = await ending.enter_async_context(open_probes(config.health))
+    watch_names(log.catalog, config)
     scheduler = make_scheduler(log, probes, config, node=node.name, **means)
     answers = make_answers(log.catalog, config)
     workers = Workers(log, answers, config, clock=means["clock"])
@@ -145,7 +146,8 @@ def make_doors(inner: Inner, config: AgentConfig, around: Surroundings) -> Doors
         **around.means,
     )
     instances = make_instance_feed(context, config.streams)
-    limits = AgentLimits(Parts(log, inner.answers, inner.past, news, inner.listeners), config)
+    limited = Parts(log, inner.answers, inner.past, news, inner.listeners, inner.dns.server)
+    limits = AgentLimits(limited, config, refused_elsewhere=everywhere.refused)
     routes = all_routes(
         context,
         log=log.store,

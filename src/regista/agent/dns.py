@@ -19,6 +19,7 @@ from regista.protocols.dns import (
     Explainer,
     Names,
     NamespaceMeaning,
+    NameWarnings,
     Resolver,
     SoaSettings,
     UpstreamRecursors,
@@ -90,17 +91,30 @@ def make_dns(
     answerer = Answerer(
         catalog,
         zone,
+        names,
         settings,
         threshold_default=config.degrading.panic_threshold_percent,
         is_unknown=is_unknown,
         shuffle=rng.shuffle,
         wall_clock=wall_clock,
     )
-    resolver = Resolver(answerer, names, catalog.topics, recursors, settings, rng=rng, clock=clock)
+    resolver = Resolver(answerer, catalog.topics, recursors, settings, rng=rng, clock=clock)
     explainer = Explainer(
-        catalog, answerer, names, settings, domain=".".join(domain), recursors=config.recursors, rng=rng
+        catalog,
+        answerer,
+        settings,
+        domain=".".join(domain),
+        datacenter=config.datacenter,
+        recursors=config.recursors,
+        rng=rng,
     )
     return Dns(DnsServer(resolver, recursors, settings, clock=clock, catch_up=catch_up), explainer)
+
+
+def watch_names(catalog: Catalog, config: AgentConfig) -> None:
+    """Has names that can't be asked for over DNS warned of, unless nobody can ask for any."""
+    if config.dns_port >= 0:
+        NameWarnings(catalog)
 
 
 def bind_dns(dns: DnsServer, config: AgentConfig, workers: Workers) -> str:
@@ -164,6 +178,8 @@ def read_dns_metrics(dns: DnsCounting) -> Iterable[Metric]:
     yield histogram("dns_answer_seconds", text, found.latencies)
     yield counter("dns_ready_hits", "Questions whose answer was ready.", found.hits)
     yield counter("dns_ready_misses", "Questions whose answer was not ready.", found.misses)
+    text = "Questions for which the catalog was read; to others whose answer was not ready the same had been said."
+    yield counter("dns_answers_made", text, found.made)
     yield gauge("dns_ready_entries", "Answers that are kept ready.", dns.ready_count)
     yield counter("dns_truncated", "Answers that were cut because they would not fit.", found.truncated)
     text = "Questions over the rate of their source, by what became of them."
@@ -173,7 +189,7 @@ def read_dns_metrics(dns: DnsCounting) -> Iterable[Metric]:
     yield counter("dns_recursor_errors", "Failures of single recursors.", found.recursor_errors)
     yield counter("dns_malformed", "Packets that are no question.", found.malformed)
     yield gauge("dns_connections", "Open connections of DNS over TCP.", dns.connection_count)
-    yield counter("dns_connections_refused", "Connections over TCP beyond the limit.", found.tcp_refused)
+    yield counter("dns_connections_refused", "Connections over TCP beyond a limit.", found.tcp_refused)
 
 
 def _read_ttls(texts: Mapping[str, str]) -> dict[str, int]:

@@ -32,7 +32,7 @@ _LOOK_S_MIN = 0.01
 _LOOK_S_MAX = 0.25
 """How often workers are asked how far their watchers are, while a drain waits for them; from quick to slow."""
 
-_ABOUT_ALL = frozenset(("/v1/agent/metrics", "/v1/regista/top"))
+_ABOUT_ALL = frozenset(("/v1/agent/metrics", "/v1/regista/limits", "/v1/regista/top"))
 """Routes that tell what workers have counted."""
 
 _GONE_ON = frozenset(("answered", "away"))
@@ -106,6 +106,10 @@ class Everywhere:
                 if worker.counted is not None
             )
             yield Metric(f"worker_{name}", text, values, is_counter=is_counter)
+
+    def refused(self, limit: str) -> int:
+        """How often workers refused a request for this limit."""
+        return sum(each.refused.get(limit, 0) for each in _counted(self._workers))
 
     def dns(self, server: DnsServer) -> DnsCounting:
         """What is counted of DNS, with the main process's server, in all processes."""

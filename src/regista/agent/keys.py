@@ -51,6 +51,7 @@ class Flag:
         key: the path of the key that it sets; "" for the two that stand above all files.
         kind: as a key's; `texts` for a flag that may be repeated.
         stands_for: the value that its key gets from a boolean flag whose key is no boolean.
+        metavar: what stands for its value in the help, where the kind says too little.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Flag:
     kind: Kind
     text: str
     stands_for: Any = None
+    metavar: str = ""
 
     @property
     def parameter(self) -> str:
@@ -195,7 +197,13 @@ AGENT_KEYS: tuple[Key, ...] = (
 
 FLAGS: tuple[Flag, ...] = (
     Flag("dev", "", "boolean", "Start for trying out: everything in memory, no data directory needed."),
-    Flag("config-file", "", "texts", "A .json or .hcl file, or a directory of them. May be repeated; later wins."),
+    Flag(
+        "config-file",
+        "",
+        "texts",
+        "A .json or .hcl file, or a directory of them. May be repeated; later wins.",
+        metavar="PATH",
+    ),
     Flag("node", "node_name", "text", "This node's name. Default: the host name."),
     Flag("datacenter", "datacenter", "text", "The datacenter that this agent is in. Default: dc1."),
     Flag("data-dir", "data_dir", "path", "The directory for all that must survive a restart."),
@@ -207,7 +215,13 @@ FLAGS: tuple[Flag, ...] = (
     Flag("workers", "workers", "integer", "How many further processes answer reads and names. Default: 0."),
     Flag("domain", "domain", "text", "The DNS domain of services and nodes. Default: consul."),
     Flag("alt-domain", "alt_domain", "text", "Another DNS domain for the same names."),
-    Flag("recursor", "recursors", "texts", "A DNS server to ask about other names. May be repeated."),
+    Flag(
+        "recursor",
+        "recursors",
+        "texts",
+        "A DNS server to ask about other names. May be repeated.",
+        metavar="ADDRESS",
+    ),
     Flag("log-level", "log_level", "text", "trace, debug, info, warn or error. Default: info."),
     Flag("log-json", "log_json", "boolean", "Log one JSON object a line."),
     Flag("ready-file", "ready_file", "path", "A file written when the agent answers requests."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Mapping
 
 from regista.agent.config import AgentConfig
@@ -10,6 +11,7 @@ from regista.agent.log import Log
 from regista.agent.log_listeners import LogListeners
 from regista.agent.notifying import Notifying
 from regista.agent.past import PastReplicas
+from regista.protocols.dns import DnsServer
 from regista.protocols.http import SHED_ORDER, Answers, HttpServer, Level, Overload, Use
 from regista.protocols.native import InstanceFeed, LimitUse
 
@@ -23,6 +25,7 @@ class Parts:
     past: PastReplicas
     news: Notifying
     listeners: LogListeners
+    dns: DnsServer
     http: HttpServer | None = None
     instances: InstanceFeed | None = None
 
@@ -31,10 +34,16 @@ LIMITS: tuple[tuple[str, Callable[[Parts], int] | None], ...] = (
     ("alerts.channels_max", lambda parts: len(parts.log.catalog.alerting.channels)),
     ("alerts.rules_max", lambda parts: len(parts.log.catalog.alerting.rules)),
     ("alerts.silences_max", lambda parts: len(parts.log.catalog.alerting.silences)),
+    ("dns_config.cache_entries_max", lambda parts: parts.dns.ready_count),
+    ("dns_config.recursions_max", lambda parts: parts.dns.recursion_count),
+    ("dns_config.tcp_connections_max", lambda parts: parts.dns.connection_count),
+    ("dns_config.tcp_connections_per_source_max", lambda parts: parts.dns.source_connection_count),
     ("drain.waiting_max", lambda parts: parts.answers.watchers.barriers_count),
     ("events.bytes_max", None),
     ("history.builds_max", lambda parts: parts.past.builds_count),
     ("http.body_bytes_max", None),
+    ("http.body_bytes_per_s_min", None),
+    ("http.body_stall", None),
     ("http.connections_max", lambda parts: parts.http.connection_count if parts.http else 0),
     ("http.head_bytes_max", None),
     ("http.snapshot_bytes_max", None),
@@ -52,18 +61,23 @@ LIMITS: tuple[tuple[str, Callable[[Parts], int] | None], ...] = (
     ("streams.questions_max", lambda parts: parts.instances.questions_count if parts.instances else 0),
     ("streams.readers_max", lambda parts: len(parts.instances) if parts.instances else 0),
 )
-"""Each limit by its setting, with how much is in use; None for the size of a single thing. A new one is a line."""
+"""Each limit by its setting, with how much is in use; None for the size or pace of a single thing. A new one is
+a line."""
 
 
 class AgentLimits:
     """The limits of an agent's parts.
 
+    Args:
+        refused_elsewhere: how often other processes refused a request for a limit of the HTTP doors.
+
     Attributes:
         overload: what is refused for the load.
     """
 
-    def __init__(self, parts: Parts, config: AgentConfig) -> None:
+    def __init__(self, parts: Parts, config: AgentConfig, *, refused_elsewhere: Callable[[str], int]) -> None:
         self._parts = parts
+        self._refused_elsewhere = refused_elsewhere
         self._config = config
         self.overload = Overload(
             config.overload,
@@ -105,9 +119,16 @@ class AgentLimits:
 
     def _most(self, name: str) -> int:
         block, _, field = name.partition(".")
-        return int(getattr(getattr(self._config, block), field))
+        settings = getattr(self._config, block)
+        # Durations have their unit in their name; what is shown of them is whole seconds.
+        most: float = getattr(settings, field) if hasattr(settings, field) else getattr(settings, f"{field}_s")
+        return math.ceil(most)
 
     def _refused(self, name: str) -> int:
         if name == "http.watchers_max":
             return self._parts.answers.watchers.refused_count
-        return self._parts.http.refused.get(name, 0) if self._parts.http else 0
+        block, _, field = name.partition(".")
+        if block == "dns_config":
+            return self._parts.dns.refused.get(field, 0)
+        own = self._parts.http.refused.get(name, 0) if self._parts.http else 0
+        return own + self._refused_elsewhere(name)

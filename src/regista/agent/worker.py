@@ -30,6 +30,7 @@ from regista.agent.dns import make_dns
 from regista.agent.ids import Ids
 from regista.agent.instances import make_instance_feed
 from regista.agent.logs import set_up_logs
+from regista.agent.open_files import OpenFilesWatch
 from regista.agent.process import raise_open_files_limit, tune_garbage_collection
 from regista.agent.routes import Nothing, all_routes
 from regista.agent.shared_page import SharedPage
@@ -67,8 +68,9 @@ _END_S = 0.1
 class Worker:
     """One worker, from its orders to its end."""
 
-    def __init__(self, orders: WorkerOrders) -> None:
+    def __init__(self, orders: WorkerOrders, files: OpenFilesWatch) -> None:
         self._orders = orders
+        self._files = files
         self._config = orders.config
         self._rng = random.Random()  # noqa: S311 - spreads work in time; guards nothing
         self._new_id = Ids().new
@@ -97,12 +99,14 @@ class Worker:
         await dns.start()
         freshness.start()
         overload.start()
+        self._files.start()
         await self._report(_Told(context, freshness, forwarder, http, dns), store)
         await self._ended.wait()
         # As the main process ends: whoever waits is answered, so that their connections can end.
         instances.close()
         answers.close()
         overload.stop()
+        self._files.stop()
         freshness.stop()
         await dns.close()
         await http.close(0.0 if self._is_orphan else self._config.registry.shutdown_grace_s)
@@ -359,6 +363,7 @@ class _Told:
             dns=self._dns.counters(),
             dns_ready=self._dns.ready_count,
             dns_connections=self._dns.connection_count,
+            refused=dict(http.refused),
         )
 
 
@@ -372,9 +377,9 @@ def main() -> int:
     assert isinstance(orders, WorkerOrders)
     set_up_logs(orders.config.log_level, as_json=orders.config.log_json)
     tune_garbage_collection()
-    raise_open_files_limit()
+    files = OpenFilesWatch(raise_open_files_limit())
     try:
-        uvloop.run(Worker(orders).run())
+        uvloop.run(Worker(orders, files).run())
     except RegistaError as error:
         logger.error("worker %d ends: %s", orders.number, error)  # noqa: TRY400 - the text says all
         return 1

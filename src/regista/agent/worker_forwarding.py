@@ -70,7 +70,7 @@ class Forwarder:
         Raises:
             StoreUnavailable: the main process is away.
             CancelledError: it went before it answered.
-            TooLarge, BadInput: the body can't be read.
+            TooLarge, TooSlow, BadInput: the body can't be read.
         """
         self.calls_count += 1
         body, has_more = await _small_body(request)

@@ -115,6 +115,7 @@ class Counted(msgspec.Struct, array_like=True, tag=24):
         stale: answers about health that said so, see `PresentStanding`.
         unlisted_requests_max: of clients that are not in `clients`.
         dns_ready, dns_connections: as of now.
+        refused: requests, by the limit that was the reason.
     """
 
     number: int
@@ -134,6 +135,7 @@ class Counted(msgspec.Struct, array_like=True, tag=24):
     dns: DnsCounters | None = None
     dns_ready: int = 0
     dns_connections: int = 0
+    refused: dict[str, int] = {}
 
     @property
     def dns_answers(self) -> int:

@@ -37,7 +37,7 @@ from regista.catalog import Asides
 from regista.model import Batch, ConfigError
 from regista.protocols.consul import Identity
 from regista.protocols.dns import DnsServer
-from regista.protocols.http import Answers, Dispatcher, HttpServer, Overload, RouteTable
+from regista.protocols.http import Answers, HttpServer, Overload, RouteTable
 from regista.store import LogServer
 
 logger = logging.getLogger(__name__)
@@ -120,7 +120,7 @@ class Workers:
         """
         if not self._all:
             return
-        dispatcher = Dispatcher(table)
+        dispatcher = http.also_dispatching(table)
         dispatcher.overload = overload
         await self._listen(CallServer(dispatcher))
         orders = functools.partial(self._orders, identity=identity)

@@ -23,7 +23,7 @@ Examples:
 Each flag also has a name in the environment: REGISTA_HTTP_PORT for --http-port.
 docs/reference/configuration.md lists what else files can set."""
 
-_METAVARS: dict[Kind, str] = {"text": "TEXT", "path": "PATH", "texts": "PATH", "port": "PORT", "integer": "N"}
+_METAVARS: dict[Kind, str] = {"text": "TEXT", "path": "PATH", "texts": "TEXT", "port": "PORT", "integer": "N"}
 
 
 class Run(Protocol):
@@ -41,7 +41,7 @@ def flag_option(flag: Flag) -> click.Option:
         [f"--{flag.name}"],
         type=int if flag.kind in ("port", "integer") else str,
         multiple=flag.kind == "texts",
-        metavar=_METAVARS[flag.kind],
+        metavar=flag.metavar or _METAVARS[flag.kind],
         help=flag.text,
     )
 

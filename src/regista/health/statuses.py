@@ -131,7 +131,9 @@ class Statuses:
         def done() -> None:
             assert before is not None
             self._counters.transitions[status] += 1
-            logger.info("%s is %s now, was %s: %s", told(before), status, before.status, shortened(output))
+            said = shortened(output)
+            why = f": {said}" if said else ""
+            logger.info("%s is %s now, was %s%s", told(before), status, before.status, why)
 
         return plan, done
 

@@ -41,6 +41,8 @@ from regista.model.errors import (
     StoreTooNew,
     StoreUnavailable,
     TooLarge,
+    TooSlow,
+    UnknownEncoding,
 )
 from regista.model.kv import LOCK_DELAY_S, KvEntry, Session, SessionBehavior, SessionCheck
 from regista.model.log import Batch, Change, Condition, Delete, Entry, Put, Snapshot, Transaction
@@ -159,7 +161,9 @@ __all__ = [
     "Subscription",
     "Tombstone",
     "TooLarge",
+    "TooSlow",
     "Transaction",
+    "UnknownEncoding",
     "Upstream",
     "Weights",
     "alert_group_key",

@@ -6,7 +6,9 @@
     │   ├── Forbidden          this agent is set up not to do that
     │   ├── NotFound           no such service, check, node or datacenter
     │   ├── StaleIncarnation   the instance it speaks for was deregistered or replaced
-    │   └── TooLarge           a body, head or value is over its limit
+    │   ├── TooLarge           a body, head or value is over its limit
+    │   ├── TooSlow            a body does not arrive in time
+    │   └── UnknownEncoding    a body is packed in a way that is not known here
     ├── StateError             the request is right, but not for the present state
     │   ├── Conflict           a precondition of a transaction does not hold; plan again
     │   ├── Contended          too many conflicts in a row; try again later
@@ -80,6 +82,24 @@ class TooLarge(CallerError):
         self.limit_bytes = limit_bytes
         self.limit = limit
         self.used = used
+
+
+class TooSlow(CallerError):
+    """A body does not arrive in time.
+
+    Attributes:
+        limit: the setting's name in the configuration, such as `http.body_stall`.
+        most: its value.
+    """
+
+    def __init__(self, problem: str, *, limit: str, most: float) -> None:
+        super().__init__(problem)
+        self.limit = limit
+        self.most = most
+
+
+class UnknownEncoding(CallerError):
+    """A body is packed in a way that is not known here."""
 
 
 class StateError(RegistaError):

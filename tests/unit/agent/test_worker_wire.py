@@ -31,11 +31,12 @@ def plain(counters):
 
 def test_what_a_worker_has_counted_arrives():
     """Counters of DNS, with their keys of several parts and their histogram, are the same on the other side."""
-    sent = Counted(3, requests=5, dns=dns_counters(4), dns_ready=6)
+    sent = Counted(3, requests=5, dns=dns_counters(4), dns_ready=6, refused={"http.body_stall": 7})
     (payload,) = Unframer().feed(framed(sent))
     arrived = from_worker.decode(payload)
     assert isinstance(arrived, Counted)
     assert (arrived.number, arrived.requests, arrived.dns_ready, arrived.dns_answers) == (3, 5, 6, 32)
+    assert arrived.refused == {"http.body_stall": 7}
     assert plain(arrived.dns) == plain(sent.dns)
 
 

@@ -240,6 +240,19 @@ async def test_own_fault_does_not_count(caplog):
 # ---- TTL checks ----
 
 
+@pytest.mark.parametrize(
+    ("output", "end"), [("it burns", "was passing: it burns"), ("", "was passing"), (" \n", "was passing")]
+)
+async def test_a_change_is_told_with_what_was_said(caplog, output, end):
+    """The log's line ends with the output, or without a colon where there is none."""
+    world = World().begin()
+    world.check(CheckDefinition(ttl_s=30), status=PASSING)
+    with caplog.at_level(logging.INFO):
+        await world.report("c", CRITICAL, output)
+    (line,) = [record.getMessage() for record in caplog.records if "is critical now" in record.getMessage()]
+    assert line.endswith(end)
+
+
 async def test_ttl_reports_count_at_once_and_are_marked():
     """What a service says of itself counts at once, however often it changes its mind; but it is marked."""
     world = World().begin()

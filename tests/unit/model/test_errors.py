@@ -17,6 +17,7 @@ _LINE = re.compile(r"^    (?P<branches>[│ ├└─]*)(?P<name>[A-Z]\w+)(?: {2
 _FACTS = {
     "StaleIncarnation": {"incarnation": "6f2c"},
     "TooLarge": {"limit_bytes": 1},
+    "TooSlow": {"limit": "http.body_stall", "most": 30.0},
     "Conflict": {"index": 7},
 }
 

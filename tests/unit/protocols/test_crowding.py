@@ -134,7 +134,7 @@ async def test_one_that_is_being_answered_may_wait_for_it():
 
 
 async def test_one_for_whom_there_is_no_moment_is_told_at_once():
-    """It gets the time to read it; the thousand-and-first does not."""
+    """It gets the time to read it; one beyond `http.refusals_max` does not."""
     room = Room(3)
     for _ in range(1000):
         room.crowd.refuse(Transport())

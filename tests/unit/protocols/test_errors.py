@@ -17,6 +17,7 @@ from regista.model import (
     StoreError,
     StoreUnavailable,
     TooLarge,
+    TooSlow,
 )
 from regista.protocols.http import error_response
 from regista.protocols.http.errors import STATUSES
@@ -84,6 +85,7 @@ def test_the_order_of_the_table_hides_nothing():
         (BadInput("x"), 400),
         (StaleIncarnation("x", incarnation="i"), 409),
         (TooLarge("x", limit_bytes=1), 413),
+        (TooSlow("x", limit="http.body_stall", most=30), 408),
         (Conflict("x", index=1), 409),
         (Overloaded("http.waiting_max", used=1, most=1), 429),
         (Compacted(floor_index=1), 410),
@@ -117,6 +119,17 @@ def test_what_is_too_large_is_told_in_headers():
     }
     unknown = TooLarge("x", limit_bytes=10, limit="kv.value_bytes_max")
     assert "X-Regista-Limit-Used" not in dict(error_response(unknown).headers)
+
+
+def test_a_body_that_does_not_come_ends_its_connection():
+    """Which setting says so and its value are told; what may still come is no request."""
+    response = error_response(TooSlow("x", limit="http.body_stall", most=0.5))
+    assert dict(response.headers) == {
+        "X-Regista-Limit": "http.body_stall",
+        "X-Regista-Limit-Max": "0.5",
+        "Connection": "close",
+    }
+    assert response.is_last
 
 
 def test_a_limit_that_frees_at_once_is_tried_again_after_a_second():

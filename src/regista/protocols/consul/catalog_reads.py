@@ -276,7 +276,7 @@ class CatalogReads:
         except BadInput as error:
             # Consul looks at this parameter after the query, so its refusal carries an index.
             index = self._catalog.topics.index((service_topic(request.argument),))
-            return error_response(error, index_headers(index, options.consistency))
+            return error_response(error, index_headers(self._context, index, options.consistency))
         search = Search(read_lookup(request, options, passing_only=passing_only), read_fallbacks(request))
         return answer_search(
             request,

@@ -209,12 +209,12 @@ class Kv:
 
         async def later() -> Response:
             answer = await later_answer(context, options, view)
-            return respond(answer, index_headers(answer.index, options.consistency))
+            return respond(answer, index_headers(context, answer.index, options.consistency))
 
         if options.after_index or options.consistency == "consistent":
             return later()
         answer = context.answers.get(view)
-        return respond(answer, index_headers(answer.index, options.consistency))
+        return respond(answer, index_headers(context, answer.index, options.consistency))
 
     # ---- writing ----
 

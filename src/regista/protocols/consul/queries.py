@@ -33,6 +33,7 @@ from regista.protocols.consul.reads import (
     ReadOptions,
     answer_view,
     check_datacenter,
+    contact_fields,
     index_headers,
     json_response,
     read_options,
@@ -228,7 +229,7 @@ class Queries:
         entry = find_query(self._catalog, id_or_name)
         if entry is None:
             raise NotFound("Query not found")
-        headers = index_headers(_EXECUTED_INDEX, options.consistency)
+        headers = index_headers(self._context, _EXECUTED_INDEX, options.consistency)
         if is_executed:
             answer, found = self._executed(request, options, entry.record, limit)
             topic = service_topic(entry.record.service)
@@ -237,13 +238,7 @@ class Queries:
             headers += self._context.standing.label(topic, is_empty=is_empty, headers=degraded) + degraded
         else:
             answer = {"Query": _shown(entry)}
-        answer |= {
-            "Index": 0,
-            "LastContact": 0,
-            "KnownLeader": True,
-            "ConsistencyLevel": options.consistency,
-            "NotModified": False,
-        }
+        answer |= contact_fields(options.consistency, self._context.standing.stale_s())
         return json_response(request, answer, headers)
 
     def _executed(

@@ -249,37 +249,66 @@ def _response(
         lasting_topics: what a response depends on that may be given again; () for any other.
     """
     if missing is not None and answer.body.rstrip() == b"null":
-        return text_response(404, missing, index_headers(answer.index, options.consistency))
+        return text_response(404, missing, index_headers(context, answer.index, options.consistency))
+    standing = context.standing
+    stale_s = standing.stale_s()
     label: Headers = ()
-    tally, is_steady = None, None
+    tally = None
     if standing_of is not None:
-        standing = context.standing
         is_empty = len(answer.body) <= _EMPTY_BYTES_MAX and answer.body in _EMPTY_BODIES
         label = standing.label(standing_of, is_empty=is_empty, headers=answer.headers)
-        tally, is_steady = standing.tally(label, answer.headers), standing.is_steady
+        tally = standing.tally(label, answer.headers)
+    if stale_s is not None or (standing_of is not None and tally is None):
+        # What it says of itself is another thing in a moment.
+        headers = _index_headers(answer.index, options.consistency, stale_s) + answer.headers + label
+        return Response(200, answer.body, JSON, headers, answer.gzipped)
     key = options.consistency, label, bool(lasting_topics)
     response = answer.responses.get(key)
     if response is None:
-        headers = index_headers(answer.index, options.consistency) + answer.headers + label
-        if standing_of is not None and tally is None:
-            # What it says of itself is another thing in a moment.
-            return Response(200, answer.body, JSON, headers, answer.gzipped)
+        headers = _index_headers(answer.index, options.consistency, stale_s) + answer.headers + label
         lasting = None
         if lasting_topics and answer.version:
-            lasting = Lasting(lasting_topics, answer.version, is_steady, tally)
+            lasting = Lasting(lasting_topics, answer.version, standing.is_steady, tally)
         response = Response(200, answer.body, JSON, headers, answer.gzipped, forms={}, lasting=lasting)
         answer.responses[key] = response
     return response
 
 
-def index_headers(index: int, consistency: str) -> Headers:
-    """The headers of every read that has an index."""
+def index_headers(context: Context, index: int, consistency: str) -> Headers:
+    """The headers of every read that has an index, for an answer of now.
+
+    Args:
+        consistency: as the caller wants it; what may lack something is `stale`, whatever was wanted.
+    """
+    return _index_headers(index, consistency, context.standing.stale_s())
+
+
+def _index_headers(index: int, consistency: str, stale_s: float | None) -> Headers:
+    """As above, for an answer in which something may be missing for so long."""
     return (
         ("X-Consul-Index", str(index)),
-        ("X-Consul-Knownleader", "true"),
-        ("X-Consul-Lastcontact", "0"),
-        ("X-Consul-Effective-Consistency", consistency),
+        *contact_headers(stale_s),
+        ("X-Consul-Effective-Consistency", consistency if stale_s is None else "stale"),
     )
+
+
+def contact_headers(stale_s: float | None) -> Headers:
+    """The headers of every read from the replica, for an answer in which something may be missing for so long."""
+    return (
+        ("X-Consul-Knownleader", "true"),
+        ("X-Consul-Lastcontact", "0" if stale_s is None else str(int(stale_s * 1000))),
+    )
+
+
+def contact_fields(consistency: str, stale_s: float | None) -> dict[str, Any]:
+    """The same in a body, where Consul says it there too; the time is in nanoseconds."""
+    return {
+        "Index": 0,
+        "LastContact": 0 if stale_s is None else int(stale_s * 1_000_000_000),
+        "KnownLeader": True,
+        "ConsistencyLevel": consistency if stale_s is None else "stale",
+        "NotModified": False,
+    }
 
 
 def json_response(request: Request, value: Any, headers: Headers = ()) -> Response:

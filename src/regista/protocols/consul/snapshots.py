@@ -66,7 +66,7 @@ class Snapshots:
                 server_address=identity.server_address(),
             )
             archive = await asyncio.to_thread(encode_archive, entries, origin)
-        headers = index_headers(origin.index, options.consistency)
+        headers = index_headers(context, origin.index, options.consistency)
         return Response(200, archive, _TYPE, headers, is_packed=True)
 
     async def restore(self, request: Request) -> Response:

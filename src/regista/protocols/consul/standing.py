@@ -7,6 +7,9 @@
 
 `fresh` also says that the answer is not empty; an empty one of an agent that can't write is `stale`. It is told
 for each response, not kept with the answer: it changes with time and the store, and wakes nobody.
+
+Consul's own headers say the same where the answer may be stale: every read that has them, of catalog and keys too,
+says `X-Consul-Effective-Consistency: stale`, and the age in `X-Consul-Lastcontact`, see `reads.index_headers`.
 """
 
 from __future__ import annotations
@@ -50,6 +53,9 @@ class Standing(Protocol):
     def is_steady(self) -> bool:
         """Whether such an answer may be given again just now."""
 
+    def stale_s(self) -> float | None:
+        """For how long something may be missing in answers; None while nothing is."""
+
 
 class PresentStanding:
     """That of answers about the present.
@@ -92,6 +98,10 @@ class PresentStanding:
     def is_steady(self) -> bool:
         """See `Standing.is_steady`."""
         return self._stale_s() is None
+
+    def stale_s(self) -> float | None:
+        """See `Standing.stale_s`."""
+        return self._stale_s()
 
     @property
     def settles_s(self) -> float:
@@ -171,6 +181,10 @@ class PastStanding:
     def is_steady(self) -> bool:
         """Never, as nothing is to be given again."""
         return False
+
+    def stale_s(self) -> float | None:
+        """None: what was there then is known, as far as it is answered at all."""
+        return None
 
 
 def _reasons(headers: Headers) -> tuple[str, ...]:

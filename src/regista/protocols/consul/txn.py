@@ -15,19 +15,8 @@ from regista.protocols.consul.encode import health_check, node_object, node_serv
 from regista.protocols.consul.encode_kv import kv_object
 from regista.protocols.consul.kv import read_body
 from regista.protocols.consul.parameters import CONSISTENT, DC, NS, PRETTY, STALE
-from regista.protocols.consul.reads import JSON, read_options
+from regista.protocols.consul.reads import JSON, contact_fields, contact_headers, read_options
 from regista.protocols.http import REASON, Headers, Request, Response, Route, encode_json, request_cause
-
-_READ_FIELDS = {
-    "Index": 0,
-    "LastContact": 0,
-    "KnownLeader": True,
-    "ConsistencyLevel": "",
-    "NotModified": False,
-}
-"""What Consul says beside the results where nothing is written; always the same."""
-
-_READ_HEADERS: Headers = (("X-Consul-Knownleader", "true"), ("X-Consul-Lastcontact", "0"))
 
 
 class Transactions:
@@ -64,7 +53,10 @@ class Transactions:
             if options.consistency == "consistent":
                 await context.writer.barrier()
             outcome = self._plan(context.catalog, operations)
-            return _response(self._body(outcome, 0) | _READ_FIELDS, _READ_HEADERS, is_pretty=options.is_pretty)
+            stale_s = context.standing.stale_s()
+            # Consul says no consistency here, whichever was wanted.
+            answer = self._body(outcome, 0) | contact_fields("", stale_s)
+            return _response(answer, contact_headers(stale_s), is_pretty=options.is_pretty)
         outcome, index = await self._write(request, operations)
         return _response(self._body(outcome, index), (), is_pretty=options.is_pretty)
 

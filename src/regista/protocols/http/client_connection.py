@@ -13,7 +13,7 @@ import termios
 from typing import Any, Protocol
 
 from aiohttp import web
-from aiohttp.http_exceptions import ContentEncodingError, HttpProcessingError, LineTooLong
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 from regista.protocols.http.dispatch import Dispatcher, Head
@@ -21,6 +21,7 @@ from regista.protocols.http.messages import Watching
 from regista.protocols.http.settings import HttpSettings
 from regista.protocols.http.stalling import Stalling
 from regista.protocols.http.traffic import USER_AGENT_CHARACTERS_MAX, ClientTraffic
+from regista.protocols.http.unreadable import explain
 
 logger = logging.getLogger(__name__)
 
@@ -96,6 +97,11 @@ class ClientConnection(RequestHandler):
         if self.transport is not None:
             self.transport.abort()
 
+    def end_without_rest(self) -> None:
+        """See `Carrying`."""
+        # aiohttp would read on for a while, so that the response is not lost: here all that came has been read.
+        self._lingering_time = 0.0
+
     # ---- counting ----
 
     def begin(self, head: Head) -> None:
@@ -149,28 +155,16 @@ class ClientConnection(RequestHandler):
         """Tells a client what is wrong with a head that can't be read; the connection ends."""
         if not isinstance(exc, HttpProcessingError):
             return super().handle_error(request, status, exc, message)
-        why = " ".join((message or str(exc)).split())
-        logger.debug("a client sent what is not HTTP: %s", why)
+        logger.debug("a client sent what is not HTTP: %s", " ".join((message or str(exc)).split()))
+        told = explain(exc, line_bytes_max=self.max_line_size, headers_max=HEADERS_MAX)
         headers = {"Server": "Regista"}
-        if isinstance(exc, LineTooLong):
+        if told.is_too_long:
             self._shared.dispatcher.refused["http.head_bytes_max"] += 1
             headers |= {
                 "X-Regista-Limit": "http.head_bytes_max",
                 "X-Regista-Limit-Max": str(self.max_line_size),
             }
-        status, text = (
-            400,
-            (
-                f"The request's head can't be read: {why}. A line may have {self.max_line_size} bytes "
-                f"(http.head_bytes_max in the agent's configuration), a head {HEADERS_MAX} headers."
-            ),
-        )
-        if isinstance(exc, ContentEncodingError):
-            status, text = (
-                415,
-                "The body is packed in a way that is not understood. Use gzip, or send it as it is.",
-            )
-        response = web.Response(status=status, text=text, headers=headers)
+        response = web.Response(status=told.status, text=told.text, headers=headers)
         response.force_close()
         return response
 

@@ -24,9 +24,6 @@ _REFUSAL_S = 1.0
 """How long a client that is refused at once may take to read why: one whose request arrives at a closed socket may
 see a reset instead."""
 
-_REFUSALS_MAX = 1000
-"""How many may take that time at once; more than these are closed at once, for they take open files."""
-
 _SERVED = SHED_ORDER[-1]
 """Of what may be refused for the load, this is let in all the same."""
 
@@ -69,6 +66,7 @@ class Crowd:
     ) -> None:
         self.most = settings.connections_max
         self._reserve = settings.connections_reserve
+        self._refusals_max = settings.refusals_max
         self._refused = refused
         self._connection_count = connection_count
         self._refusal_s = refusal_s
@@ -94,7 +92,7 @@ class Crowd:
         """Tells a client at once why it is not served; what it sends is for nobody."""
         self.count_refusal()
         transport.write(_full_response(self._connection_count(), self.most))
-        if self._lingering_count >= _REFUSALS_MAX or not transport.can_write_eof():
+        if self._lingering_count >= self._refusals_max or not transport.can_write_eof():
             transport.close()
             return
         self._lingering_count += 1
@@ -158,5 +156,6 @@ def _full_response(used: int, most: int) -> bytes:
 def _text(used: int, most: int) -> str:
     return (
         f"http.connections_max is reached: {used} connections are open, of {most}. Try again in 5s, close idle "
-        "ones, or raise http.connections_max in the agent's configuration.\n"
+        "ones, or raise http.connections_max in the agent's configuration (and ulimit -n, if its log asks for "
+        "it).\n"
     )

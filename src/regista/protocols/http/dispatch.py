@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 import msgspec
 
-from regista.model import BadInput, Overloaded, RegistaError, TooLarge
+from regista.model import BadInput, Overloaded, RegistaError, TooLarge, TooSlow
 from regista.protocols.http.admission import LoadClass
 from regista.protocols.http.errors import error_response
 from regista.protocols.http.messages import (
@@ -200,7 +200,7 @@ class Dispatcher:
         return self._labelled(response)
 
     def _failed(self, error: Exception, head: Head) -> Response:
-        if isinstance(error, Overloaded | TooLarge) and error.limit:
+        if isinstance(error, Overloaded | TooLarge | TooSlow) and error.limit:
             self.refused[error.limit] += 1
         return failure_response(error, head)
 

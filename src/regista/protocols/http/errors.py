@@ -15,6 +15,8 @@ from regista.model import (
     StaleIncarnation,
     StoreError,
     TooLarge,
+    TooSlow,
+    UnknownEncoding,
 )
 from regista.protocols.http.messages import Headers, Response, text_response
 
@@ -22,8 +24,10 @@ STATUSES: tuple[tuple[type[RegistaError], int], ...] = (
     (BadInput, 400),
     (Forbidden, 403),
     (NotFound, 404),
+    (TooSlow, 408),
     (StaleIncarnation, 409),
     (TooLarge, 413),
+    (UnknownEncoding, 415),
     (Conflict, 409),
     (Contended, 409),
     (Shed, 503),
@@ -56,6 +60,11 @@ def error_response(error: RegistaError, headers: Headers = ()) -> Response:
             return text_response(status, str(error), headers, is_last=True)
     elif isinstance(error, TooLarge) and error.limit:
         headers = (*headers, *_limit_headers(error))
+    elif isinstance(error, TooSlow):
+        # What may still come of the body would be taken for another request.
+        most = ("X-Regista-Limit-Max", f"{error.most:g}")
+        headers = (*headers, ("X-Regista-Limit", error.limit), most, ("Connection", "close"))
+        return text_response(status, str(error), headers, is_last=True)
     elif isinstance(error, Compacted):
         headers = (*headers, ("X-Regista-Floor-Index", str(error.floor_index)))
     elif isinstance(error, StoreError) and status == 503:

@@ -26,6 +26,7 @@ class BodyReader(Protocol):
 
         Raises:
             TooLarge: it is larger than `bytes_max`.
+            TooSlow: it does not arrive in time.
         """
 
 

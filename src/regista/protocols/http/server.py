@@ -15,9 +15,10 @@ from collections.abc import Callable, Mapping
 from aiohttp import HttpVersion11, web
 
 from regista.model import BadInput
-from regista.protocols.http.connection import Connection, ConnectionServer, body_too_large
+from regista.protocols.http.bodies import body_reader
+from regista.protocols.http.connection import Connection, ConnectionServer
 from regista.protocols.http.dispatch import Dispatcher, failure_response
-from regista.protocols.http.messages import BodyReader, ByteStream, Headers, Response
+from regista.protocols.http.messages import ByteStream, Headers, Response, text_response
 from regista.protocols.http.overload import Overload
 from regista.protocols.http.responses import ResponseCache, no_responses
 from regista.protocols.http.routes import RouteTable
@@ -31,8 +32,6 @@ _BACKLOG = 2048
 
 _ABOUT_ONE_REQUEST = ("Content-Encoding", "Expect", "Transfer-Encoding", "Upgrade")
 """A head with one of these is understood anew each time: it is about the connection, or how the body is packed."""
-
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class HttpServer:
@@ -114,6 +113,12 @@ class HttpServer:
             self._server.pre_shutdown()
             await self._server.shutdown(grace_s)
 
+    def also_dispatching(self, table: RouteTable) -> Dispatcher:
+        """A dispatcher for requests that come another way, whose refusals are counted with this server's."""
+        dispatcher = Dispatcher(table)
+        dispatcher.refused = self._dispatcher.refused
+        return dispatcher
+
     def shed(self, overload: Overload) -> None:
         """Refuses from now on what this says is too much."""
         self._dispatcher.overload = overload
@@ -146,10 +151,13 @@ class HttpServer:
 
     async def _handle(self, carried: web.BaseRequest) -> web.StreamResponse:
         """The long way: a request that aiohttp has parsed."""
-        try:
-            response = await self._respond(carried)
-        except BadInput as error:
-            response = failure_response(error)
+        if carried._version.major != 1:  # noqa: SLF001 - see `_other_version`
+            response = _other_version(carried)
+        else:
+            try:
+                response = await self._respond(carried)
+            except BadInput as error:
+                response = failure_response(error)
         date = self._date.text()
         if response.stream is not None:
             return await _carry_stream(carried, response, response.stream, date)
@@ -173,7 +181,8 @@ class HttpServer:
             head = found
             connection.begin(head)
             refusal = connection.refusal(head)
-            outcome = refusal or self._dispatcher.call(head, _reader(carried), carried.remote or "", connection)
+            body = body_reader(carried, connection, self._settings)
+            outcome = refusal or self._dispatcher.call(head, body, carried.remote or "", connection)
             response = outcome if isinstance(outcome, Response) else await self._dispatcher.settled(outcome, head)
             connection.end(head, len(response.body))
         if response.stream is None and _is_repeatable(carried) and carried.content.is_eof():
@@ -202,6 +211,22 @@ def listening_socket(address: str, port: int, *, is_shared: bool = False) -> soc
     return listening
 
 
+def _other_version(carried: web.BaseRequest) -> Response:
+    """The response to a request in a version of HTTP that is not spoken here.
+
+    Source: RFC 9110, 2.5 and 15.6.6.
+    """
+    version = carried._version  # noqa: SLF001 - asked in public, it would stay what it is
+    carried._version = HttpVersion11  # noqa: SLF001 - or aiohttp would answer as if it spoke the other one
+    return text_response(
+        505,
+        f"The request can't be answered: this port speaks HTTP/1.1 and HTTP/1.0, not HTTP/{version.major}."
+        f"{version.minor}; send one of these as the version.",
+        (("Connection", "close"),),
+        is_last=True,
+    )
+
+
 def _is_repeatable(carried: web.BaseRequest) -> bool:
     """Whether the same bytes would mean the same at any other time and on any other connection."""
     return (
@@ -210,38 +235,6 @@ def _is_repeatable(carried: web.BaseRequest) -> bool:
         and all(value.lower() == "keep-alive" for value in carried.headers.getall("Connection", ()))
         and not any(name in carried.headers for name in _ABOUT_ONE_REQUEST)
     )
-
-
-def _reader(carried: web.BaseRequest) -> BodyReader:
-    """Reads a body as it arrives."""
-
-    async def read(bytes_max: int) -> bytes:
-        declared = carried.content_length
-        if declared is not None and declared > bytes_max:
-            raise body_too_large(bytes_max, declared)
-        _ask_for_body(carried)
-        parts: list[bytes] = []
-        size = 0
-        try:
-            async for part in carried.content.iter_any():
-                size += len(part)
-                if size > bytes_max:
-                    raise body_too_large(bytes_max, size)
-                parts.append(part)
-        except web.RequestPayloadError as error:
-            # aiohttp's own sentence begins with a code and a line of its own.
-            why = " ".join(str(error).split()).removeprefix("400, message: ")
-            raise BadInput(f"the body can't be read: {why}; send all of it, packed as its head says") from error
-        return b"".join(parts)
-
-    return read
-
-
-def _ask_for_body(carried: web.BaseRequest) -> None:
-    """Tells a client to send the body that it keeps back until it is wanted (RFC 9110, 10.1.1)."""
-    is_kept_back = carried.headers.get("Expect", "").lower() == "100-continue" and not carried.content.is_eof()
-    if is_kept_back and carried.version == HttpVersion11 and carried.transport is not None:
-        carried.transport.write(_CONTINUE)
 
 
 async def _carry_stream(

@@ -18,6 +18,23 @@ class HttpSettings:
         at_least=1024,
         at_most=64 * 1024 * 1024,
     )
+    body_stall_s: float = setting(
+        30.0,
+        "How long a request's body may make no progress; then its sender gets 408, and the connection is closed. "
+        "Longer rides out pauses; shorter frees connections sooner from those who keep back what they announced.",
+        unit="s",
+        at_least=0.05,
+        at_most=3600,
+    )
+    body_bytes_per_s_min: int = setting(
+        1024,
+        "How many bytes a second of a request's body must arrive on the average, after a first `body_stall`; from "
+        "whom it takes longer gets 408. At the default a body of a few bytes has 30 seconds, one of 512 KB nine "
+        "minutes. Higher frees connections sooner from those who send drop by drop; lower lets slower lines "
+        "finish.",
+        at_least=1,
+        at_most=1024 * 1024,
+    )
     snapshot_bytes_max: int = setting(
         256 * 1024 * 1024,
         "How large a snapshot that is to be restored may be, as a file and once it is unpacked; a larger one gets "
@@ -35,8 +52,9 @@ class HttpSettings:
     )
     connections_max: int = setting(
         20_000,
-        "How many connections may be open at once; more get 503 and are closed. Each waiting query holds one; "
-        "the process may also need a higher limit on open files.",
+        "How many connections may be open at once; more get 503 and are closed. Each waiting query holds one. "
+        "Where the process may have too few open files (`ulimit -n`), fewer are let in, and the log says so at "
+        "the start.",
         at_least=10,
         at_most=1_000_000,
     )
@@ -45,6 +63,13 @@ class HttpSettings:
         "How many connections beyond `connections_max` may be open for a second, for one request each: renewals, "
         "registrations and what an operator needs are answered, anything else gets 503. More survives a larger "
         "crowd that comes at once; 0 refuses whoever comes.",
+        at_least=0,
+        at_most=1_000_000,
+    )
+    refusals_max: int = setting(
+        1000,
+        "How many clients beyond these may take a second to read that there is no room for them; more are closed "
+        "at once, and may see a reset instead.",
         at_least=0,
         at_most=1_000_000,
     )

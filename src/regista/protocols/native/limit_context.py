@@ -15,8 +15,8 @@ class LimitUse:
 
     Attributes:
         name: the setting, such as `http.waiting_max`.
-        most: how much there may be; bytes for a size.
-        used: how much there is; None for the size of a single thing.
+        most: how much there may be; bytes for a size, seconds for a time, for a rate how much there must be.
+        used: how much there is; None for the size or pace of a single thing.
         refused: how often it was the reason to refuse something.
     """
 
