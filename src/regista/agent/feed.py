@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from regista.agent.config import AgentConfig
@@ -22,7 +23,6 @@ def make_feed(
     tail: LogTail,
     config: AgentConfig,
     *,
-    clock: Callable[[], float],
     wall_clock: Callable[[], float],
     awaited_count: Callable[[], int],
 ) -> EventFeed:
@@ -39,7 +39,8 @@ def make_feed(
         streams_max=settings.listeners_max,
         heartbeat_s=settings.heartbeat_s,
         backlog_bytes_max=settings.backlog_bytes_max,
-        clock=clock,
+        # What others take of the processor meanwhile is no work of the feed's.
+        clock=time.thread_time,
         wall_clock=wall_clock,
         awaited_count=awaited_count,
     )

@@ -137,12 +137,7 @@ async def notifying(
     """
     tail = make_tail(log.catalog, log.store, config)
     feed = make_feed(
-        log.catalog,
-        tail,
-        config,
-        clock=clock,
-        wall_clock=wall_clock,
-        awaited_count=lambda: log.store.waiting_count,
+        log.catalog, tail, config, wall_clock=wall_clock, awaited_count=lambda: log.store.waiting_count
     )
     door = OwnDoor()
     async with (

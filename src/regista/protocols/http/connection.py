@@ -276,6 +276,10 @@ class Connection(ClientConnection):
         """Sends a body while it is made; what goes wrong then can only end the connection."""
         assert self.transport is not None
         sent_bytes = None
+        if not self.transport.is_closing():
+            # Each part goes to the system when it is written, so that whoever paces streams knows what that took,
+            # and nothing is kept for a client but what the system did not take.
+            self.transport.set_write_buffer_limits(high=0)
         write, date = self.transport.write, self._server.date.text()
         try:
             sent_bytes = await send_stream(
@@ -406,6 +410,8 @@ class ConnectionServer(web.Server):
             max_line_size=self.settings.head_bytes_max,
             max_field_size=self.settings.head_bytes_max,
             max_headers=HEADERS_MAX,
+            # See `packing`.
+            auto_decompress=False,
         )
 
 

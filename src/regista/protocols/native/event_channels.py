@@ -67,17 +67,12 @@ class Channel:
         self._pending.append((event, frame))
         self.is_news = True
 
-    def cut(self) -> int:
-        """Makes segments of what was taken; how many bytes they have."""
-        if not self._pending:
-            return 0
-        cut_bytes = 0
+    def cut(self) -> None:
+        """Makes segments of what was taken."""
         for segment in joined(self._pending):
             self._segments.append(segment)
             self.next_number += 1
-            cut_bytes += len(segment.frames)
         self._pending = []
-        return cut_bytes
 
     def segment(self, number: int) -> Segment | None:
         """The segment with this number, which was cut; None if it is gone."""
@@ -92,9 +87,22 @@ class Channel:
             dropped_bytes += len(self._segments.popleft().frames)
         return dropped_bytes
 
-    def drop_all(self) -> None:
-        """Drops all segments, read or not."""
+    def drop_segments(self) -> int:
+        """Drops all segments, read or not; how many bytes that were."""
+        dropped_bytes = sum(len(segment.frames) for segment in self._segments)
         self._segments.clear()
+        return dropped_bytes
+
+    def drop_pending(self) -> int:
+        """Drops what was taken since the last cut, so that nobody reads it here; how many bytes that were."""
+        assert not self._segments, "what is older is dropped first"
+        if not self._pending:
+            return 0
+        dropped_bytes = sum(len(frame) for _, frame in self._pending)
+        self._pending = []
+        # The number of a segment that is gone, for those to find who have read all before it.
+        self.next_number += 1
+        return dropped_bytes
 
 
 class Channels:
@@ -106,7 +114,8 @@ class Channels:
 
     def __init__(self) -> None:
         self._by_filter: dict[EventFilter, Channel] = {}
-        self._by_word: dict[tuple[str, str], dict[Channel, None]] = {}
+        # By what is named, and by the name.
+        self._by_word: dict[str, dict[str, dict[Channel, None]]] = {}
 
     def __len__(self) -> int:
         return len(self._by_filter)
@@ -123,36 +132,46 @@ class Channels:
         found = self._by_filter.get(wanted)
         if found is None:
             found = self._by_filter[wanted] = Channel(wanted)
-            for word in _words_of(wanted):
-                self._by_word.setdefault(word, {})[found] = None
+            kind, words = _words_of(wanted)
+            by_word = self._by_word.setdefault(kind, {})
+            for word in words:
+                by_word.setdefault(word, {})[found] = None
         return found
 
     def forget(self, channel: Channel) -> None:
         """Drops a channel that nobody listens to any more."""
         del self._by_filter[channel.wanted]
-        for word in _words_of(channel.wanted):
-            noted = self._by_word[word]
-            del noted[channel]
-            if not noted:
-                del self._by_word[word]
-
-    def interested(self, event: ChangeEvent) -> Iterator[Channel]:
-        """Those that want the event."""
-        by_word = self._by_word
-        service = getattr(event.data, "service", "")
-        node = getattr(event.data, "node", "")
-        words = ("service", service.lower()), ("node", node.lower()), ("type", event.type), ("", "")
+        kind, words = _words_of(channel.wanted)
+        by_word = self._by_word[kind]
         for word in words:
-            for channel in by_word.get(word, ()):
-                if channel.wanted.admits(event):
-                    yield channel
+            del by_word[word][channel]
+            if not by_word[word]:
+                del by_word[word]
+
+    def interested(self, event: ChangeEvent) -> list[Channel]:
+        """Those that want the event."""
+        return [
+            channel
+            for kind, by_word in self._by_word.items()
+            for channel in by_word.get(_word_of(event, kind), ())
+            if channel.wanted.admits(event)
+        ]
 
 
-def _words_of(wanted: EventFilter) -> Iterable[tuple[str, str]]:
-    for name, words in (("service", wanted.services), ("node", wanted.nodes), ("type", wanted.types)):
+def _words_of(wanted: EventFilter) -> tuple[str, Iterable[str]]:
+    """What a filter names, and which of them."""
+    for kind, words in (("service", wanted.services), ("node", wanted.nodes), ("type", wanted.types)):
         if words:
-            return [(name, word) for word in words]
-    return [("", "")]
+            return kind, words
+    return "", ("",)
+
+
+def _word_of(event: ChangeEvent, kind: str) -> str:
+    """What an event is called among what filters name."""
+    if kind == "type":
+        return event.type
+    name: str = getattr(event.data, kind, "") if kind else ""
+    return name.lower()
 
 
 def joined(frames: Iterable[tuple[ChangeEvent, bytes]]) -> Iterator[Segment]:

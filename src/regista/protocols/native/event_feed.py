@@ -6,24 +6,29 @@ So a listener that does not read costs one piece of text, and one that falls beh
 read anew what it needs, never left with a gap. And as all are served in turns, within a share of the agent's time,
 nobody who writes or reads the registry waits for those who listen, see `pacing`.
 
+A batch is *fresh* until it is distributed to the channels that want its events. That is done in slices too, at the
+beginning of each round; so what comes close together is given to a listener in one piece. Where more is written
+than that keeps up with, whoever writes distributes what is too much.
+
 Source: WHATWG HTML, 9.2 (server-sent events).
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from regista.catalog import ChangeEvent, EventFilter, EventPlace, change_events, cloud_event, encode_event
+from regista.catalog import ChangeEvent, EventFilter, EventPlace
 from regista.model import Batch, Overloaded
 from regista.protocols.native.event_channels import Channel, Channels
+from regista.protocols.native.event_frames import Frames
 from regista.protocols.native.event_stream import EventStream
-from regista.protocols.native.pacing import Pacer
+from regista.protocols.native.pacing import SLICE_S, Pacer
 
-_ENCODED_BATCHES_MAX = 512
-"""Those who come back read the same few batches within moments; more would only cost memory."""
+_FRESH_BATCHES_MAX = 1024
+"""So many the tail remembers anyway, so that they take no memory of their own."""
 
 REREAD = "regista.reread"
 """The type of the event that says: there is a gap behind this, read anew what you need to know."""
@@ -44,14 +49,8 @@ class Tail(Protocol):
         """
 
 
-class _Framed:
-    """An event, with its frame once somebody wants it."""
-
-    __slots__ = ("event", "frame")
-
-    def __init__(self, event: ChangeEvent) -> None:
-        self.event = event
-        self.frame = b""
+def _nobody() -> int:
+    return 0
 
 
 class EventFeed:
@@ -62,11 +61,12 @@ class EventFeed:
         streams_max: how many may listen at once.
         heartbeat_s: how long a stream is silent at the most.
         backlog_bytes_max: how much is kept for listeners that read slowly, before they must read the log.
-        clock: monotonic seconds.
+        clock: what work is measured with, see `Pacer`.
         wall_clock: seconds since the epoch.
+        awaited_count: how many writes wait for the store, see `Pacer`.
 
     Attributes:
-        encoded_count, sent_count: events that were encoded, and that were given to listeners.
+        sent_count: events that were given to listeners.
         reread_count: how often a listener was told to read anew.
     """
 
@@ -80,24 +80,27 @@ class EventFeed:
         backlog_bytes_max: int,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
+        awaited_count: Callable[[], int] = _nobody,
     ) -> None:
-        self.encoded_count = 0
         self.sent_count = 0
         self.reread_count = 0
         self._tail = tail
-        self._source = source
         self._streams_max = streams_max
         self._heartbeat_s = heartbeat_s
         self._backlog_bytes_max = backlog_bytes_max
+        self._clock = clock
         self._wall_clock = wall_clock
-        self._encoded: OrderedDict[int, tuple[_Framed, ...]] = OrderedDict()
+        self._frames = Frames(source)
         self._streams: set[EventStream] = set()
         self._channels = Channels()
-        # Batches that the channels have not heard, and what they have come to.
-        self._fresh: list[Batch] = []
-        # Of all segments.
+        # Batches that the channels have not heard, and the index up to which they hear them in this round.
+        self._fresh: deque[Batch] = deque()
+        self._round_index = 0
+        # Those who came while some were fresh, with the index that they have heard everything up to; ascending.
+        self._joining: deque[tuple[int, EventStream]] = deque()
+        # What all channels hold.
         self._backlog_bytes = 0
-        self._pacer = Pacer(clock=clock, refill=self._refill)
+        self._pacer = Pacer(clock=clock, refill=self._refill, awaited_count=awaited_count)
         self._beating: asyncio.TimerHandle | None = None
         self._is_open = True
 
@@ -109,10 +112,20 @@ class EventFeed:
         """Of the last batch."""
         return self._tail.index
 
+    @property
+    def encoded_count(self) -> int:
+        """Events that were encoded."""
+        return self._frames.encoded_count
+
     def push(self, batch: Batch) -> None:
         """Takes the next batch; to be called for each, in order, after the tail has it."""
-        if self._channels:
+        if self._channels or self._joining:
             self._fresh.append(batch)
+            if len(self._fresh) > _FRESH_BATCHES_MAX:
+                began_s = self._clock()
+                self._distribute(batch.index)
+                self._relieve()
+                self._pacer.owe(self._clock() - began_s)
             self._pacer.start()
 
     def listen(self, wanted: EventFilter, place: EventPlace | None) -> EventStream:
@@ -145,9 +158,10 @@ class EventFeed:
 
     def wanted(self, batch: Batch, wanted: EventFilter, place: EventPlace) -> list[tuple[ChangeEvent, bytes]]:
         """The events of a batch that a listener wants and has not heard, with their frames."""
+        frames = self._frames
         return [
-            (framed.event, self._frame(framed))
-            for framed in self._framed(batch)
+            (framed.event, frames.frame(framed))
+            for framed in frames.events(batch)
             if wanted.admits(framed.event) and not place.is_past(framed.event)
         ]
 
@@ -157,18 +171,14 @@ class EventFeed:
         index = self.index
         # The rest of a transaction whose beginning was heard is in the gap too.
         data = {"after": missed.read_from, "index": index, "kept_after": kept_after}
-        event = cloud_event(f"{index}", REREAD, data, at_s=self._wall_clock(), source=self._source)
-        return b"event: %b\nid: %d\ndata: %b\n\n" % (REREAD.encode(), index, event)
+        return self._frames.own(REREAD, index, data, at_s=self._wall_clock())
 
-    def join(self, stream: EventStream) -> Channel:
+    def join(self, stream: EventStream) -> None:
         """See `event_stream.Feed`."""
-        self._distribute()
-        channel = self._channels.of(stream.wanted)
-        # What is pending is older than its place.
-        self._backlog_bytes += channel.cut()
-        stream.next_number = channel.next_number
-        channel.listeners.add(stream)
-        return channel
+        if self._fresh:
+            self._joining.append((self.index, stream))
+        else:
+            self._admit(stream)
 
     def queue(self, stream: EventStream) -> None:
         """See `event_stream.Feed`."""
@@ -183,54 +193,82 @@ class EventFeed:
         if channel is not None and stream in channel.listeners:
             channel.listeners.remove(stream)
             if not channel.listeners:
-                self._backlog_bytes -= channel.drop_read()
+                self._backlog_bytes -= channel.drop_segments() + channel.drop_pending()
                 self._channels.forget(channel)
-                if not self._channels:
+                if not self._channels and not self._joining:
                     self._fresh.clear()
 
     # ---- distributing ----
 
     def _refill(self) -> None:
-        """Has everybody join the queue for whom there is something new."""
-        self._distribute()
-        if self._backlog_bytes > self._backlog_bytes_max:
-            # Those who wait have read it all.
-            for channel in self._channels:
-                channel.drop_all()
-            self._backlog_bytes = 0
+        """Gives the channels what is new, a slice of it; then has everybody join the queue whom it concerns."""
+        fresh = self._fresh
+        if fresh and fresh[0].index > self._round_index:
+            # What comes meanwhile is for the next round, for else this one might never end.
+            self._round_index = fresh[-1].index
+        is_whole = self._distribute(self._round_index)
+        if fresh:
+            self._pacer.start()
+        if not is_whole:
+            return
+        self._let_go()
         for channel in self._channels:
             if channel.is_news:
                 channel.is_news = False
-                self._backlog_bytes += channel.cut() - channel.drop_read()
+                channel.cut()
                 for stream in channel.waiting:
                     self._pacer.join(stream)
 
-    def _distribute(self) -> None:
-        """Gives the channels what is new."""
-        fresh, self._fresh = self._fresh, []
-        for batch in fresh:
-            for framed in self._framed(batch):
-                for channel in self._channels.interested(framed.event):
-                    channel.add(framed.event, self._frame(framed))
+    def _distribute(self, through_index: int) -> bool:
+        """Gives the channels what is fresh, for as long as a slice takes; whether that was all up to an index."""
+        fresh = self._fresh
+        until_s = self._clock() + SLICE_S
+        while fresh and fresh[0].index <= through_index:
+            self._distribute_next()
+            if self._clock() >= until_s:
+                break
+        return not fresh or fresh[0].index > through_index
 
-    def _framed(self, batch: Batch) -> tuple[_Framed, ...]:
-        found = self._encoded.get(batch.index)
-        if found is None:
-            found = self._encoded[batch.index] = tuple(_Framed(event) for event in change_events(batch))
-            if len(self._encoded) > _ENCODED_BATCHES_MAX:
-                self._encoded.popitem(last=False)
-        return found
+    def _distribute_next(self) -> None:
+        """Gives the channels the batch that has been fresh for longest."""
+        batch = self._fresh.popleft()
+        self._admit_joining(before_index=batch.index)
+        frames = self._frames
+        for framed in frames.events(batch):
+            for channel in self._channels.interested(framed.event):
+                frame = frames.frame(framed)
+                channel.add(framed.event, frame)
+                self._backlog_bytes += len(frame)
+        if not self._fresh:
+            self._admit_joining(before_index=self.index + 1)
 
-    def _frame(self, framed: _Framed) -> bytes:
-        if not framed.frame:
-            event = framed.event
-            framed.frame = b"event: %b\nid: %b\ndata: %b\n\n" % (
-                event.type.encode(),
-                event.id.encode(),
-                encode_event(event, source=self._source),
-            )
-            self.encoded_count += 1
-        return framed.frame
+    def _admit_joining(self, *, before_index: int) -> None:
+        """Has those enter their channels who have heard everything that these have heard."""
+        while self._joining and self._joining[0][0] < before_index:
+            _, stream = self._joining.popleft()
+            if stream.is_open:
+                self._admit(stream)
+
+    def _admit(self, stream: EventStream) -> None:
+        channel = self._channels.of(stream.wanted)
+        # What is pending is older than its place.
+        channel.cut()
+        channel.listeners.add(stream)
+        stream.enter(channel)
+
+    def _let_go(self) -> None:
+        """At the end of a round: drops what all have read, and what is kept for the slow if it is too much."""
+        self._backlog_bytes -= sum(channel.drop_read() for channel in self._channels)
+        if self._backlog_bytes > self._backlog_bytes_max:
+            # Nobody who keeps up needs it: all others have had their turn.
+            self._backlog_bytes -= sum(channel.drop_segments() for channel in self._channels)
+        self._relieve()
+
+    def _relieve(self) -> None:
+        """Drops even what those who keep up need, once what came in this round is as much again as may be kept."""
+        for drop in (Channel.drop_segments, Channel.drop_pending):
+            if self._backlog_bytes > 2 * self._backlog_bytes_max:
+                self._backlog_bytes -= sum(drop(channel) for channel in self._channels)
 
     # ---- heartbeats ----
 
@@ -241,7 +279,8 @@ class EventFeed:
             return
         loop = asyncio.get_running_loop()
         every_s = self._heartbeat_s / 4
-        self._distribute()
+        # What the channels have come to.
+        index = self._fresh[0].index - 1 if self._fresh else self.index
         for stream in self._streams:
-            stream.beat(self.index, before_s=loop.time() - 3 * every_s)
+            stream.beat(index, before_s=loop.time() - 3 * every_s)
         self._beating = loop.call_later(every_s, self._beat)

@@ -53,8 +53,8 @@ class Feed(Protocol):
             kept_after: the index after which the log still has everything, if it has what is behind the place.
         """
 
-    def join(self, stream: EventStream) -> Channel:
-        """The channel that it reads from now on; what comes is in the segments from `next_number` on."""
+    def join(self, stream: EventStream) -> None:
+        """Has it `enter` its channel: at once, or when the channel has come to the log's end as it is now."""
 
     def queue(self, stream: EventStream) -> None:
         """Has it woken when it is its turn to do work that takes its time."""
@@ -113,6 +113,12 @@ class EventStream:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
+    def enter(self, channel: Channel) -> None:
+        """Has it read a channel from the segment on that is cut next."""
+        self._channel = channel
+        self.next_number = channel.next_number
+        self.wake()
+
     def end(self) -> None:
         """Ends the stream after what was read."""
         self.is_open = False
@@ -131,13 +137,13 @@ class EventStream:
             before_s: by the loop's clock.
         """
         channel = self._channel
-        if channel is None or self._told_s > before_s or self not in channel.waiting:
+        if channel is None or self._told_s > before_s or self not in channel.waiting or self._parts:
             return
         if channel.is_news or channel.next_number != self.next_number:
             return  # what it is to be told is before that place
         self._place = EventPlace(index)
         self._parts.append(_bookmark(self._place, _ALIVE))
-        self.wake()
+        self._feed.queue(self)
 
     def _take_segment(self, channel: Channel) -> None:
         """Takes the next segment; leaves the channel if it is gone."""
@@ -182,7 +188,9 @@ class EventStream:
             await self._wait_turn()
             await self._read_piece()
         else:
-            self._channel = feed.join(self)
+            feed.join(self)
+            if self._channel is None:
+                await self._wait()
             return
         self._mention_caught_up()
 
