@@ -11,13 +11,13 @@ import contextlib
 import dataclasses
 import itertools
 import random
-import socket
 import threading
 import time
 
 import httpx
 import pytest
 from tests.agents import Client, running_agent
+from tests.ports import free_port
 from tests.receiver import OK, SECRET, firsts, receiving
 from tests.sse import Listener
 
@@ -252,9 +252,7 @@ def rng(request):
 @pytest.fixture
 def port():
     """A port that is free, for all lives of an agent."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        return held.getsockname()[1]
+    return free_port()
 
 
 class At:

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import dns.message
 import dns.query
 import pytest
 from tests.clients import runs
+from tests.ports import free_port
 
 START_S_MAX = 10.0
 
@@ -26,17 +26,6 @@ def find(command):
     if found is None:
         pytest.skip(f"there is no {command}; scripts/test installs it where it may")
     return found
-
-
-def free_port():
-    """A port that is free for UDP and TCP."""
-    while True:
-        with socket.socket() as stream, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as packets:
-            stream.bind(("127.0.0.1", 0))
-            port = stream.getsockname()[1]
-            with contextlib.suppress(OSError):
-                packets.bind(("127.0.0.1", port))
-                return port
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ import contextlib
 import json
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from tests.agents import eventually, running_agent
 from tests.alert_mailbox import json_mailbox
+from tests.ports import free_port
 
 from regista.agent.metrics_reference import described_metrics
 
@@ -31,12 +31,6 @@ needs_alertmanager = pytest.mark.skipif(
 needs_prometheus = pytest.mark.skipif(
     PROMETHEUS is None or PROMTOOL is None, reason="there is no prometheus; scripts/test installs it where it may"
 )
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def ask(url):

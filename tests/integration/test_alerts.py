@@ -9,6 +9,7 @@ import threading
 import pytest
 from tests.agents import Agent, eventually, running_agent
 from tests.alert_mailbox import json_mailbox, mail_server
+from tests.ports import free_port
 from tests.receiver import SECRET, receiving
 from tests.sse import Listener, take
 
@@ -138,12 +139,6 @@ def test_a_silence_holds_back_messages_and_shows(quick: Agent):
         assert quick.delete(f"{ALERTS}/silences/{silence['id']}").status == 200
         _, second = receiver.wait_for_accepted(2)
         assert [each["rule"] for each in second.event["data"]["firing"]] == ["checks"]
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
 
 
 def test_apprise_sends_to_a_service_and_by_mail(quick: Agent):

@@ -18,7 +18,8 @@ import dns.query
 import dns.rcode
 import pytest
 from tests.agents import eventually, running_agent
-from tests.integration.dns_programs import dnsmasq, find, free_port, running, unbound
+from tests.integration.dns_programs import dnsmasq, find, running, unbound
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 SETTLED = {"degrading": {"settling": "0s"}}

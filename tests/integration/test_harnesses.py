@@ -9,7 +9,6 @@ import http.client
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import uuid
 
 import pytest
 from tests.agents import PROGRAM, START_S_MAX, Client, eventually
+from tests.ports import free_ports
 
 
 @pytest.fixture
@@ -26,13 +26,6 @@ def consul(tmp_path):
     link.parent.mkdir()
     link.symlink_to(PROGRAM)
     return str(link)
-
-
-def free_ports(count):
-    """Ports that nobody listens at, chosen as the suites choose theirs."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [each.getsockname()[1] for each in sockets]
 
 
 @contextlib.contextmanager

@@ -9,7 +9,6 @@ import dataclasses
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from tests.agents import running_agent
+from tests.ports import free_ports
 
 ROOT = Path(__file__).parents[2]
 PAGES = (
@@ -117,15 +117,6 @@ def missing_from(output, wanted):
     return None
 
 
-def free_ports(count):
-    """Ports that were free a moment ago."""
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [str(each.getsockname()[1]) for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
-
-
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 @pytest.mark.parametrize("name", PAGES)
 def test_every_command_does_what_the_page_says(tmp_path, name):
@@ -133,7 +124,7 @@ def test_every_command_does_what_the_page_says(tmp_path, name):
     steps = steps_in((ROOT / name).read_text(encoding="utf-8"))
     assert steps, f"{name} has no block that is run"
     with running_agent(tmp_path / "agent") as agent:
-        ports = dict(zip(_SERVICE_PORTS, free_ports(len(_SERVICE_PORTS)), strict=True))
+        ports = dict(zip(_SERVICE_PORTS, map(str, free_ports(len(_SERVICE_PORTS))), strict=True))
         shell = Shell(agent, ports)
         try:
             for step in steps:
