@@ -25,6 +25,10 @@ _REST_AWAITED = 3
 """The same for each that the agent waits for while the loop is idle, up to `_REST`. Who writes to the disk wants
 the interpreter's lock several times for each commit, and gets it only when the loop waits."""
 
+_REST_OTHERS = 30
+"""A rest is at most so many times as long as what else the loop did in the turn before: who looks up a thing now
+and then has room enough within a millisecond, and listeners need not wait longer for that."""
+
 _REST_S_MAX = 0.25
 """Nobody waits longer for their turn than it takes to notice."""
 
@@ -146,13 +150,15 @@ class Pacer:
         asyncio.get_running_loop().call_soon(self._go_on, now_s, took_s)
 
     def _go_on(self, asked_s: float, took_s: float) -> None:
-        rest = _REST
-        if self._clock() - asked_s < _IDLE_S:
-            rest = min(_REST, _REST_AWAITED * self._awaited_count())
-        if rest:
-            rest_s = min(took_s * rest, _REST_S_MAX) + self._owed_s
+        loop = asyncio.get_running_loop()
+        others_s = self._clock() - asked_s
+        if others_s >= _IDLE_S:
+            rest_s = min(took_s * _REST, others_s * _REST_OTHERS, _REST_S_MAX)
+        else:
+            rest_s = min(took_s * min(_REST, _REST_AWAITED * self._awaited_count()), _REST_S_MAX)
+        if rest_s:
+            loop.call_later(rest_s + self._owed_s, self._serve)
             self._owed_s = 0.0
-            asyncio.get_running_loop().call_later(rest_s, self._serve)
         else:
             self._restless_s += took_s
             self._serve()

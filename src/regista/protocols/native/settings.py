@@ -69,7 +69,8 @@ class StreamSettings:
     backlog_bytes_max: int = setting(
         16 * 1024 * 1024,
         "How much is kept in memory for listeners that keep up less than others; past it, they read from the log "
-        "what they missed. More spares work after bursts; less saves memory.",
+        "what they missed. In a burst as much again is kept for those who keep up. More spares work after bursts; "
+        "less saves memory.",
         unit="bytes",
         at_least=65536,
         at_most=16 * 1024 * 1024 * 1024,
