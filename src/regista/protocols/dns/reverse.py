@@ -5,7 +5,8 @@ from __future__ import annotations
 import ipaddress
 
 from regista.catalog import Catalog
-from regista.model import Batch, Delete, Node, Record, Service
+from regista.model import Node, Record, Service
+from regista.protocols.dns.following import follow_records
 
 _KINDS = (Node.kind, Service.kind)
 
@@ -20,7 +21,7 @@ class AddressIndex:
             self._add(node.record)
         for service in catalog.services.values():
             self._add(service.record)
-        catalog.subscribe(self._on_batch)
+        follow_records(catalog, _KINDS, add=self._add, remove=self._remove)
 
     def nodes(self, address: str) -> tuple[str, ...]:
         """The keys of the nodes with this address."""
@@ -29,17 +30,6 @@ class AddressIndex:
     def services(self, address: str) -> tuple[str, ...]:
         """The keys of the instances with this address."""
         return tuple(self._services.get(_plain(address), ()))
-
-    def _on_batch(self, batch: Batch) -> None:
-        for change in batch.changes:
-            if change.record.kind not in _KINDS:
-                continue
-            if isinstance(change, Delete):
-                self._remove(change.record)
-                continue
-            if change.replaces is not None:
-                self._remove(change.replaces)
-            self._add(change.record)
 
     def _add(self, record: Record) -> None:
         if isinstance(record, (Node, Service)) and record.address:

@@ -7,7 +7,7 @@ import errno
 import os
 import socket
 
-from regista.protocols.dns.udp import Packets, bind_packets, packets_of
+from regista.protocols.dns.udp import BUFFER_BYTES, Packets, packets_of
 
 _TRIES = 16
 """A free port of UDP's need not be one of TCP's."""
@@ -60,9 +60,9 @@ def bind_pair(address: str, port: int, *, is_shared: bool = False) -> Pair:
     tries = 1 if port else _TRIES
     while True:
         tries -= 1
-        packets = bind_packets(address, port, is_shared=is_shared)
+        packets = packets_of(_bound(address, port, socket.SOCK_DGRAM, is_shared=is_shared))
         try:
-            streams = _bind_streams(address, packets.getsockname()[1], is_shared=is_shared)
+            streams = _bound(address, packets.getsockname()[1], socket.SOCK_STREAM, is_shared=is_shared)
         except OSError as error:
             packets.close()
             if not tries or error.errno != errno.EADDRINUSE:
@@ -71,11 +71,14 @@ def bind_pair(address: str, port: int, *, is_shared: bool = False) -> Pair:
         return Pair(packets, streams)
 
 
-def _bind_streams(address: str, port: int, *, is_shared: bool) -> socket.socket:
-    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+def _bound(address: str, port: int, kind: socket.SocketKind, *, is_shared: bool) -> socket.socket:
+    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind)
     try:
         bound.setblocking(False)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if kind == socket.SOCK_DGRAM:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER_BYTES)
+        else:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if is_shared:
             bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         bound.bind((address, port))

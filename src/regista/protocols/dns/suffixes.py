@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from regista.catalog import Catalog
-from regista.model import Batch, Delete, Node, PreparedQuery, Record
+from regista.model import Node, PreparedQuery, Record
+from regista.protocols.dns.following import follow_records
 
 _KINDS = (Node.kind, PreparedQuery.kind)
 
@@ -20,7 +21,7 @@ class SuffixIndex:
             self._add(node.record)
         for query in catalog.queries.entries.values():
             self._add(query.record)
-        catalog.subscribe(self._on_batch)
+        follow_records(catalog, _KINDS, add=self._add, remove=self._remove)
 
     def has_node_below(self, name: str) -> bool:
         """Whether the name of a node ends with a dot and this name."""
@@ -29,17 +30,6 @@ class SuffixIndex:
     def has_query_below(self, name: str) -> bool:
         """The same for the name of a prepared query."""
         return (PreparedQuery.kind, name.lower()) in self._keys
-
-    def _on_batch(self, batch: Batch) -> None:
-        for change in batch.changes:
-            if change.record.kind not in _KINDS:
-                continue
-            if isinstance(change, Delete):
-                self._remove(change.record)
-                continue
-            if change.replaces is not None:
-                self._remove(change.replaces)
-            self._add(change.record)
 
     def _add(self, record: Record) -> None:
         for end in _ends(record):

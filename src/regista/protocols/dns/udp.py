@@ -7,7 +7,7 @@ import struct
 import sys
 from typing import Any, Protocol
 
-_BUFFER_BYTES = 4 * 1024 * 1024
+BUFFER_BYTES = 4 * 1024 * 1024
 """Rides out a tenth of a second in which the loop is busy with other things."""
 
 _IP_PKTINFO = 8
@@ -40,28 +40,6 @@ class Packets(Protocol):
 
     def close(self) -> None:
         """Gives the address up."""
-
-
-def bind_packets(address: str, port: int, *, is_shared: bool = False) -> Packets:
-    """A socket at this address.
-
-    Args:
-        is_shared: whether other sockets of this user's may have it too; of each client one gets all packets.
-
-    Raises:
-        OSError: it can't be had.
-    """
-    bound = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
-    try:
-        bound.setblocking(False)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-        if is_shared:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        bound.bind((address, port))
-    except OSError:
-        bound.close()
-        raise
-    return packets_of(bound)
 
 
 def packets_of(bound: socket.socket) -> Packets:
