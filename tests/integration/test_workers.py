@@ -59,9 +59,12 @@ def is_alive(pid):
 
 
 def metrics(agent):
-    """Every metric by name and labels; asked on a connection of its own, as whoever answers it may end."""
-    with agent.client() as client:
-        lines = client.get("/v1/agent/metrics?format=prometheus").text.splitlines()
+    """Every metric by name and labels; asked on a connection of its own, and again if a worker that ends had that."""
+    text = ""
+    while not text:
+        with agent.client() as client, contextlib.suppress(http.client.RemoteDisconnected, ConnectionResetError):
+            text = client.get("/v1/agent/metrics?format=prometheus").text
+    lines = text.splitlines()
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
 
 
