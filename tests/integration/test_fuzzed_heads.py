@@ -11,8 +11,10 @@ import random
 from aiohttp.http_exceptions import HttpProcessingError
 from tests.doors import Door, World
 from tests.heads import PLAIN, compare, mutated, parser
+from tests.integration.polling import until
 
 from regista.model import Batch, Node, Put, Service
+from regista.protocols.http import plain_heads
 from regista.protocols.http.dispatch import KNOWN_HEADS_MAX
 
 SEED = int(os.environ.get("HEADS_SEED", "4711"))
@@ -91,8 +93,9 @@ async def _objects(door):
     """How many objects there are without what is remembered of heads, once what is over has ended."""
     door.http._dispatcher.known.clear()
     door.http._dispatcher.known_tails.clear()
+    plain_heads._read_lines.cache_clear()
     door.disconnect()
-    await asyncio.sleep(0.05)
+    await until(lambda: not door.http.connection_count)
     door.connect()
     gc.collect()
     return len(gc.get_objects())

@@ -85,12 +85,18 @@ class Nothing:
 def described_routes() -> tuple[Route, ...]:
     """The routes without an agent behind them: for what is told of them, not to be called."""
     nothing = cast("Any", Nothing())
+    return replicated_routes(nothing, nothing)
+
+
+def replicated_routes(context: consul.Context, instances: native.InstanceFeed) -> tuple[Route, ...]:
+    """The routes with nothing but a replica behind them: those that need more are there, but not to be called."""
+    nothing = cast("Any", Nothing())
     return all_routes(
-        nothing,
+        context,
         log=nothing,
         past=nothing,
         feed=nothing,
-        instances=nothing,
+        instances=instances,
         limits=nothing,
         webhooks=nothing,
         alerts=nothing,

@@ -32,7 +32,7 @@ from regista.agent.instances import make_instance_feed
 from regista.agent.logs import set_up_logs
 from regista.agent.open_files import OpenFilesWatch
 from regista.agent.process import raise_open_files_limit, tune_garbage_collection
-from regista.agent.routes import Nothing, all_routes
+from regista.agent.routes import Nothing, replicated_routes
 from regista.agent.shared_page import SharedPage
 from regista.agent.worker_control import ControlClient
 from regista.agent.worker_forwarding import Forwarder
@@ -284,23 +284,7 @@ def _worker_routes(
     context: Context, instances: InstanceFeed, freshness: Freshness, forwarder: Forwarder
 ) -> tuple[Route, ...]:
     """All routes: those that rest on the replica as they are, the others passed on."""
-    nothing = cast("Any", Nothing())
-    routes = all_routes(
-        context,
-        log=nothing,
-        past=nothing,
-        feed=nothing,
-        instances=instances,
-        limits=nothing,
-        webhooks=nothing,
-        alerts=nothing,
-        scheduler=nothing,
-        store_state=nothing,
-        history=nothing,
-        passive=nothing,
-        busiest=nothing,
-        explain_name=nothing,
-    )
+    routes = replicated_routes(context, instances)
     return tuple(
         dataclasses.replace(
             route,

@@ -182,7 +182,7 @@ def _plain(value: Any) -> Any:
     """What MessagePack has no form for, as values for which it has one."""
     if isinstance(value, Histogram):
         return value.parts()
-    raise NotImplementedError(type(value))
+    raise TypeError(f"{type(value).__name__} has no form on this wire")
 
 
 def _decoded(wanted: Any, value: Any) -> Any:
@@ -191,7 +191,7 @@ def _decoded(wanted: Any, value: Any) -> Any:
         return Histogram.of_parts(*value)
     if typing.get_origin(wanted) is collections.Counter:
         return collections.Counter(value)
-    raise NotImplementedError(wanted)
+    raise TypeError(f"{wanted} has no form on this wire")
 
 
 calls: msgspec.msgpack.Decoder[CallMessage] = msgspec.msgpack.Decoder(CallMessage)
