@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import http.client
 import json
 import os
 import random
@@ -28,6 +29,7 @@ from typing import Any
 from urllib.parse import quote
 
 VERSION = "1.0.0"
+ENDING = {signal.SIGTERM, signal.SIGINT}
 RENEW_S = 1.0
 TIMEOUT_S = 5.0
 DRAIN_S = 60
@@ -60,10 +62,18 @@ NOT_FOUND = Reply(404, {"error": "not found"})
 
 
 def send(method: str, url: str, body: Any = None, *, timeout_s: float = TIMEOUT_S) -> Any:
-    """The JSON that the other side answers with; None for an empty answer."""
+    """The JSON that the other side answers with; None for an empty answer.
+
+    Raises:
+        OSError: it can't be reached, or goes in the middle of its answer; `urllib.error.HTTPError` for a refusal.
+    """
     data = None if body is None else json.dumps(body).encode()
-    with urllib.request.urlopen(urllib.request.Request(url, data, method=method), timeout=timeout_s) as response:
-        content = response.read()
+    request = urllib.request.Request(url, data, method=method)
+    try:
+        with urllib.request.urlopen(request, timeout=timeout_s) as response:
+            content = response.read()
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"{url} broke off its answer") from error
     return json.loads(content) if content else None
 
 
@@ -207,12 +217,14 @@ def serve(name: str, make_answer: Callable[[Registry, str], Callable[[Request], 
     instance = _Instance(registry, registration)
     server.RequestHandlerClass = _handler(instance, make_answer(registry, service_id))
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: instance.ending.set())
+    # Kept for `sigwait`: a handler would wait for ever if the system gave the signal to another thread.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     keeping = threading.Thread(target=instance.stay_registered)
     keeping.start()
     print(f"{service_id}: answering on http://127.0.0.1:{port}", flush=True)
+    signal.sigwait(ENDING)
+    instance.ending.set()
     # Drained first, so that nobody is sent here any more when it stops answering.
     keeping.join()
     server.finish()

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from tests.agents import PROGRAM, eventually
+from tests.threads import other_threads_that_take
 
 
 @pytest.fixture
@@ -84,6 +85,7 @@ def test_a_holder_that_is_told_to_end_gives_the_lock_back(agent):
         command, env=environ(agent), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     ) as holding:
         assert holding.stdout.readline() == b"runs\n"
+        assert other_threads_that_take(holding.pid, signal.SIGTERM) == [], "it would not wake the main one"
         holding.send_signal(signal.SIGTERM)
         assert holding.communicate(timeout=10)[0] == b"ended\n"
         assert holding.returncode == 128 + signal.SIGTERM

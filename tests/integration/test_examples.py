@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.agents import eventually, running_agent
+from tests.threads import other_threads_that_take
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -57,6 +58,7 @@ def tell(agent, path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_service_that_is_told_to_stop_deregisters(agent, users, number):
     """SIGTERM and SIGINT end the instance in the registry before they end the process."""
+    assert other_threads_that_take(users.pid, number) == [], "it would not wake the main one"
     users.send_signal(number)
     assert users.wait(15) == 0
     assert known(agent) == []

@@ -38,9 +38,10 @@ class Caller:
         self._is_ended = threading.Event()
         self._has_list = threading.Event()
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._follow, self._call)]
-        for thread in self._threads:
-            thread.start()
+        following, calling = self._threads
+        following.start()
         assert self._has_list.wait(10)
+        calling.start()
 
     def stop(self):
         self._is_ended.set()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -84,12 +85,10 @@ class HeldLock:
         """
         fields = {"Name": self._name, "TTL": f"{SESSION_TTL_S}s"}
         self._session = self._client.put(["session", "create"], fields).decode()["ID"]
-        renewing = threading.Thread(target=self._renew, daemon=True)
-        renewing.start()
-        watching = threading.Thread(target=self._watch, daemon=True)
+        _start_beside(self._renew)
         try:
             self._acquire(try_s)
-            watching.start()
+            _start_beside(self._watch)
             yield
         finally:
             self._ended.set()
@@ -182,14 +181,26 @@ def run_child(command: Sequence[str], lock: HeldLock, *, passes_input: bool) -> 
         if not ended.wait(STOP_GRACE_S):
             child.kill()
 
-    guarding = threading.Thread(target=guard, daemon=True)
-    guarding.start()
+    _start_beside(guard)
     try:
         code = _wait(child)
     finally:
         _end(child)  # Still runs only if we are told to end ourselves.
         ended.set()
     return code if code >= 0 else 128 - code
+
+
+def _start_beside(work: Callable[[], None]) -> None:
+    """Runs it in a thread that takes no signals.
+
+    Python handles them in the main thread, which sleeps on if the system gives one to another: SIGTERM would wait
+    for the child's end.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    try:
+        threading.Thread(target=work, daemon=True).start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
