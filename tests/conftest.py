@@ -1,7 +1,13 @@
-"""What holds for all tests: how hypothesis judges them."""
+"""What holds for all tests: how hypothesis judges them, and which signals the programs hear that they start."""
+
+import signal
 
 from hypothesis import HealthCheck, settings
 
 # On a clean checkout the first text that hypothesis draws builds its table of characters, which takes seconds.
 settings.register_profile("regista", suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("regista")
+
+# A shell has what it starts in the background ignore Ctrl-C, and so would whatever we start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)

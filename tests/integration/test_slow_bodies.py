@@ -123,6 +123,13 @@ def test_a_body_that_stops_is_not_waited_for(agent, case):
     assert agent.get("/v1/kv/slow").status == 404
 
 
+def test_a_body_that_begins_late_and_stops_is_told_of_its_stop(agent):
+    """The rate counts from the first byte, so that the reason is the one that its sender can see."""
+    with Sender(agent).send(head(b"Content-Length: 10")) as sender:
+        assert sender.is_quiet(STALL_S / 2)
+        told(sender.send(b"1").end(), "http.body_stall", "0.3")
+
+
 @pytest.mark.parametrize("framing", ["length", "chunked"])
 def test_a_body_that_drips_is_not_waited_for(agent, framing):
     """A byte now and then is progress, and too little: 408 names the rate, and nothing is written."""

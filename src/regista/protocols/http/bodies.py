@@ -3,8 +3,8 @@
 A client that has sent a head may keep back the rest. So a body must make progress, and it must come with some
 least rate once a first time is over: a time for the whole would either let a few bytes take as long as the largest
 body that is allowed, or end an honest large one on a slow line. A body of 10 bytes that is sent drop by drop has
-30 seconds by default, one of 512 KB more than nine minutes, and whoever wants to hold a connection for longer than
-the first time has to pay for it with as many bytes.
+30 seconds from the first on by default, one of 512 KB more than nine minutes, and whoever wants to hold a
+connection for longer than the first time has to pay for it with as many bytes.
 
     arriving ──a part came, in time──▶ arriving ──its end──▶ read
              └── none for `body_stall`, or too few in all ──▶ 408, and the connection ends
@@ -57,7 +57,7 @@ def decide_due(settings: HttpSettings, *, began_s: float, arrived_bytes: int, no
     """Until when more of a body has to arrive.
 
     Args:
-        began_s: monotonic seconds, when it began to be read.
+        began_s: monotonic seconds, when it began to come, or to be waited for.
         now_s: when the last of the bytes that are there came; `began_s` before the first.
     """
     stalls_s = now_s + settings.body_stall_s
@@ -102,8 +102,11 @@ def body_reader(carried: web.BaseRequest, connection: Carrying, settings: HttpSe
             size += len(part)
             if size > bytes_max:
                 raise body_too_large(bytes_max, size)
+            now_s = clock()
+            if not parts:
+                began_s = now_s  # Who sends nothing is slow in no other way than that.
             parts.append(part)
-            due = decide_due(settings, began_s=began_s, arrived_bytes=size, now_s=clock())
+            due = decide_due(settings, began_s=began_s, arrived_bytes=size, now_s=now_s)
 
     return read
 

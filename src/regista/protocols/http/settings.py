@@ -28,10 +28,10 @@ class HttpSettings:
     )
     body_bytes_per_s_min: int = setting(
         1024,
-        "How many bytes a second of a request's body must arrive on the average, after a first `body_stall`; from "
-        "whom it takes longer gets 408. At the default a body of a few bytes has 30 seconds, one of 512 KB nine "
-        "minutes. Higher frees connections sooner from those who send drop by drop; lower lets slower lines "
-        "finish.",
+        "How many bytes a second of a request's body must arrive on the average, once it comes for longer than "
+        "`body_stall`; from whom it takes longer gets 408. At the default a body of a few bytes has 30 seconds "
+        "from its first, one of 512 KB nine minutes. Higher frees connections sooner from those who send drop by "
+        "drop; lower lets slower lines finish.",
         at_least=1,
         at_most=1024 * 1024,
     )
