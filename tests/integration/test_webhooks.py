@@ -484,7 +484,10 @@ def test_what_is_not_there(shared_agent: Agent):
         ("DELETE", "x/nothing"),
     ):
         body = {"url": "http://example.com/"} if method == "PUT" else None
-        assert shared_agent.request(method, f"{SUBSCRIPTIONS}/{path}", body).status == 404, (method, path)
+        reply = shared_agent.request(method, f"{SUBSCRIPTIONS}/{path}", body)
+        assert reply.status == 404, (method, path)
+    shown = reply.text.rpartition("see ")[2].strip()
+    assert shared_agent.get(shown).status == 200, "the error names where the paths are described"
     assert shared_agent.delete(SUBSCRIPTIONS).status == 405
 
 

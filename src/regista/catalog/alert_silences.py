@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable
 
 from regista.catalog.filter_patterns import PATTERN_CHARACTERS_MAX, compile_search
@@ -10,6 +11,9 @@ from regista.model import AlertMatcher, AlertSilence, BadInput, Labels
 
 OPERATORS = ("=~", "!~", "!=", "=")
 MATCHERS_MAX = 32
+
+_LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+"""As rules may have them, so that a slip such as `service~=web` is no silence that never meets anything."""
 
 
 def check_silence(silence: AlertSilence) -> None:
@@ -35,6 +39,13 @@ def check_silence(silence: AlertSilence) -> None:
                 _whole(matcher.value)
             except ValueError as error:
                 raise BadInput(f"Invalid matchers: {matcher.label}: {error}", field="matchers") from None
+    if all(_meets({}, matcher) for matcher in silence.matchers):
+        # A slip in a label's name would silence everything. Source: Alertmanager 0.25 (behaviour).
+        raise BadInput(
+            "Invalid matchers: an alert without any of these labels meets them all, and so nearly every one does; "
+            "add one that a value has to meet, as alertname=~.+",
+            field="matchers",
+        )
 
 
 def parse_matcher(text: str) -> AlertMatcher:
@@ -46,10 +57,10 @@ def parse_matcher(text: str) -> AlertMatcher:
     found = [(text.find(operator), operator) for operator in OPERATORS if operator in text]
     at, operator = min(found, default=(0, ""), key=lambda each: (each[0], -len(each[1])))
     label, value = text[:at].strip(), text[at + len(operator) :].strip()
-    if not operator or not label:
+    if not operator or not _LABEL.fullmatch(label):
         raise BadInput(
             f'Invalid matchers: "{text[:64]}" is none; write label=value, label!=value, label=~pattern or '
-            "label!~pattern",
+            "label!~pattern; a label is of letters, digits and _, a digit not first",
             field="matchers",
         )
     if len(value) > 1 and value[0] == value[-1] == '"':

@@ -13,7 +13,10 @@ from regista.model import BadInput
 TEXT_CHARACTERS_MAX = 4096
 """Of a text that was filled in; the largest that Slack shows of a message, and mail servers mind no line of it."""
 
-_PART = re.compile(r"\{\{|\}\}|\{([a-z_]*)\}|[{}]")
+_WORD_SHOWN_CHARACTERS = 64
+"""Of a word that is not known; enough to find it by."""
+
+_PART = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 def check_template(text: str, words: Collection[str], *, field: str) -> None:
@@ -36,7 +39,7 @@ def check_template(text: str, words: Collection[str], *, field: str) -> None:
             )
         if part[1] not in words:
             raise BadInput(
-                f"Invalid {field}: nothing is known as {part[0]} here; there are "
+                f"Invalid {field}: nothing is known as {part[0][:_WORD_SHOWN_CHARACTERS]} here; there are "
                 f"{', '.join(f'{{{word}}}' for word in sorted(words))}",
                 field=field,
             )

@@ -40,11 +40,12 @@ class CheckStatus(msgspec.Struct, frozen=True, gc=False):
     status: Status
 
 
-class ServiceData(msgspec.Struct, frozen=True, gc=False):
+class ServiceData(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """An instance as it is now, or as it was when it went.
 
     Attributes:
         checks: those that were written in the same transaction.
+        was_service, was_tags: its service and its tags before, where an update has changed them; else left out.
     """
 
     service: str
@@ -57,6 +58,8 @@ class ServiceData(msgspec.Struct, frozen=True, gc=False):
     incarnation: str
     checks: tuple[CheckStatus, ...]
     cause: Cause
+    was_service: str | None = None
+    was_tags: tuple[str, ...] | None = None
 
 
 class HealthData(msgspec.Struct, frozen=True, gc=False):
@@ -289,7 +292,7 @@ class _Reading:
                 continue  # written again as it was, so that whoever planned on it plans again
             match change.record:
                 case Service() as service:
-                    yield self._service(service, _word(before, after, _REGISTRY_WORDS))
+                    yield self._service(service, before, _word(before, after, _REGISTRY_WORDS))
                 case Check() as check:
                     yield from self._health(check, before, after)
                 case Node() as node:
@@ -329,7 +332,8 @@ class _Reading:
             self._cause,
         )
 
-    def _service(self, service: Service, word: str) -> _Event:
+    def _service(self, service: Service, before: Record | None, word: str) -> _Event:
+        was = before if isinstance(before, Service) else service
         data = ServiceData(
             service.name,
             service.id,
@@ -341,6 +345,8 @@ class _Reading:
             service.incarnation,
             tuple(self._checks.get(service.key, ())),
             self._cause,
+            was.name if was.name != service.name else None,
+            was.tags if was.tags != service.tags else None,
         )
         return f"service.{word}", f"{service.name}/{service.node}/{service.id}", data
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 
-from regista.catalog.change_events import EVENT_TYPES, ChangeEvent
+from regista.catalog.change_events import EVENT_TYPES, ChangeEvent, ServiceData
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,15 +45,34 @@ class EventFilter:
     key_prefix: str = ""
 
     def admits(self, event: ChangeEvent) -> bool:
-        """Whether this is one; an event that has no service is not wanted by who names services, and so on."""
+        """Whether this is one; an event that has no service is not wanted by who names services, and so on.
+
+        An update that takes an instance away from a service or tag is one for those who follow these: they would
+        take it for theirs for ever.
+        """
         data = event.data
         return (
             (not self.types or event.type in self.types)
-            and _is_named(self.services, getattr(data, "service", None))
             and _is_named(self.nodes, getattr(data, "node", None))
             and _is_named(self.statuses, getattr(data, "status", None))
-            and (not self.tags or not self.tags.isdisjoint(tag.lower() for tag in getattr(data, "tags", ())))
             and (not self.key_prefix or getattr(data, "key", "").startswith(self.key_prefix))
+            and (
+                self._is_instance(getattr(data, "service", None), getattr(data, "tags", ()))
+                or (isinstance(data, ServiceData) and self._was_instance(data))
+            )
+        )
+
+    def _was_instance(self, data: ServiceData) -> bool:
+        """Whether an update has changed an instance that was wanted."""
+        if data.was_service is None and data.was_tags is None:
+            return False
+        service = data.service if data.was_service is None else data.was_service
+        return self._is_instance(service, data.tags if data.was_tags is None else data.was_tags)
+
+    def _is_instance(self, service: str | None, tags: Iterable[str]) -> bool:
+        """Whether an instance of this service with these tags is wanted."""
+        return _is_named(self.services, service) and (
+            not self.tags or not self.tags.isdisjoint(tag.lower() for tag in tags)
         )
 
 

@@ -142,13 +142,24 @@ class ServiceWatcher:
         if not holds:
             return None
         name = next(iter(group.members.values())).record.name if group else rule.service
-        there = f"{passing} of {of} instances are passing" if of else "there is no instance"
         return Finding(
             {"service": name},
             value,
             {"service": name, "healthy": f"{passing}", "of": f"{of}", "share": f"{share:.0%}", "wanted": wanted},
-            f"service {name}: {there}, and there should be {wanted}",
+            f"service {name}: {_staff_text(passing, of, len(group.members) if group else 0)}, and there should be "
+            f"{wanted}",
         )
+
+
+def _staff_text(passing: int, of: int, registered: int) -> str:
+    """How many are passing, and how many are off duty, for they are missed without being ill."""
+    if not registered:
+        return "there is no instance"
+    parts = [f"{passing} of {of} instances are passing"] if of else []
+    off_duty = registered - of
+    if off_duty:
+        parts.append(f"{off_duty} {'drains or is' if off_duty == 1 else 'drain or are'} in maintenance")
+    return ", ".join(parts)
 
 
 class _CheckWatcher:

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from regista.catalog import EVENT_TYPES, change_events, data_schema, encode_event
+from regista.catalog import EVENT_TYPES, EventFilter, change_events, data_schema, encode_event
 from regista.model import (
     Batch,
     Check,
@@ -116,6 +116,37 @@ def test_an_event_has_the_attributes_of_cloudevents():
     }
     assert found["data"]["cause"]["source"] == "10.9.9.9"
     assert found["data"]["meta"] == {"version": "2"}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_told"),
+    [
+        ({"services": {"web"}, "tags": {"v2"}}, True),
+        ({"services": {"web"}}, True),
+        ({"services": {"shop"}, "tags": {"v3"}}, True),
+        ({"services": {"web"}, "tags": {"v3"}}, False),
+        ({"services": {"shop"}, "tags": {"v2"}}, False),
+        ({"services": {"api"}}, False),
+    ],
+)
+def test_who_follows_what_an_instance_was_is_told_that_it_is_so_no_more(wanted, is_told):
+    """An update that takes a tag or the service away is told to those who want the one before, and says what was."""
+    (event,) = change_events(batch(over(WEB, changed(WEB, name="shop", tags=("V3",)))))
+    assert EventFilter(**{field: frozenset(words) for field, words in wanted.items()}).admits(event) == is_told
+    data = json.loads(encode_event(event, source="/r"))["data"]
+    assert (data["service"], data["was_service"], data["tags"], data["was_tags"]) == (
+        "shop",
+        "web",
+        ["V3"],
+        ["v2"],
+    )
+
+
+def test_what_was_is_said_only_where_it_is_another():
+    """An update of something else, a registration and an end say nothing of tags or services before."""
+    for change in (over(WEB, changed(WEB, port=81)), Put(WEB), Delete(WEB, 1, 2)):
+        (event,) = change_events(batch(change))
+        assert not {"was_service", "was_tags"} & set(json.loads(encode_event(event, source="/r"))["data"])
 
 
 @pytest.mark.parametrize("event_type", EVENT_TYPES)

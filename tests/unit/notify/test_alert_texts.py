@@ -53,6 +53,14 @@ def test_what_is_no_template_is_refused(text):
     assert caught.value.field == "annotations.summary"
 
 
+@pytest.mark.parametrize("text", ["{0}", "{service.name}", "{service!r} {", "{" + "x" * 500 + "}"])
+def test_a_word_that_can_not_be_one_is_named(text):
+    """What stands in braces is said to be unknown, in not too many characters; no brace is said to lack a partner."""
+    with pytest.raises(BadInput, match=r"nothing is known as \{") as caught:
+        check_template(text, ("service",), field="x")
+    assert len(str(caught.value)) < 200
+
+
 @given(st.text(alphabet="{}ab ", max_size=20), st.text(alphabet="{}ab", max_size=10))
 def test_a_template_that_was_checked_can_be_filled_in(text, value):
     """Whatever passes the check is filled in, and what is filled in is not read as a template again."""
@@ -176,8 +184,10 @@ def test_what_shows_of_a_channel(kind, url, shown):
 )
 def test_matchers(text, labels, is_silenced):
     """As an Alertmanager's: whole values, patterns of whole values, a missing label is empty."""
-    silence = AlertSilence(id="s", matchers=(parse_matcher(text),), starts_s=0.0, ends_s=10.0)
+    matchers = (parse_matcher(text), parse_matcher("alertname=up"))
+    silence = AlertSilence(id="s", matchers=matchers, starts_s=0.0, ends_s=10.0)
     check_silence(silence)
+    labels = {"alertname": "up", **labels}
     assert silenced_by(labels, [silence], 5.0) == (("s",) if is_silenced else ())
     assert silenced_by(labels, [silence], 10.0) == ()
 
@@ -189,10 +199,11 @@ def test_matchers(text, labels, is_silenced):
         (("a=~(",), 1.0, "matchers"),
         (("a=b",), 0.0, "ends"),
         (("a=~" + "x" * 600,), 1.0, "matchers"),
+        (("a!=b", "b=~.*"), 1.0, "matchers"),
     ],
 )
 def test_a_silence_that_makes_no_sense(matchers, ends_s, field):
-    """No matcher, no pattern, no time."""
+    """No matcher, no pattern, no time, or one for whatever there is."""
     with pytest.raises(BadInput) as caught:
         check_silence(
             AlertSilence(
@@ -202,7 +213,7 @@ def test_a_silence_that_makes_no_sense(matchers, ends_s, field):
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("text", ["", "service", "=x", "=~"])
+@pytest.mark.parametrize("text", ["", "service", "=x", "=~", "service~=web", "sérvice=web", "a b=c", "1a=b"])
 def test_what_is_no_matcher(text):
     """It is refused by its field."""
     with pytest.raises(BadInput) as caught:

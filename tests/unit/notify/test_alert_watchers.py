@@ -70,6 +70,26 @@ def test_a_service_with_too_few(statuses, fields, sentence):
     assert [each.sentence for each in found.values()] == ([sentence] if sentence else [])
 
 
+@pytest.mark.parametrize(
+    ("off_duty", "on_duty", "there"),
+    [
+        (1, 0, "1 drains or is in maintenance"),
+        (2, 0, "2 drain or are in maintenance"),
+        (2, 1, "1 of 1 instances are passing, 2 drain or are in maintenance"),
+    ],
+)
+def test_who_is_off_duty_is_told_of(off_duty, on_duty, there):
+    """A service of which some or all are in maintenance is not said to have no instance, nor to be all passing."""
+    world = AlertWorld()
+    for number in range(off_duty):
+        world.add(f"off-{number}", node="resting")
+    for number in range(on_duty):
+        world.add(f"on-{number}")
+    world.commit(set_node_maintenance(world.catalog, "resting", is_enabled=True, reason="disks"))
+    (found,) = find(world, rule_kind="service_healthy_below", service="web", healthy_min=5).values()
+    assert found.sentence == f"service web: {there}, and there should be 5"
+
+
 def test_a_pattern_watches_each_service_there_is():
     """`*` is for every service by itself, and misses none that has gone."""
     world = AlertWorld()

@@ -150,12 +150,15 @@ class Channels:
 
     def interested(self, event: ChangeEvent) -> list[Channel]:
         """Those that want the event."""
-        return [
-            channel
+        # A dict, for a filter may name both services of an instance that changed its service.
+        found = {
+            channel: None
             for kind, by_word in self._by_word.items()
-            for channel in by_word.get(_word_of(event, kind), ())
+            for word in _words_by(event, kind)
+            for channel in by_word.get(word, ())
             if channel.wanted.admits(event)
-        ]
+        }
+        return list(found)
 
 
 def _words_of(wanted: EventFilter) -> tuple[str, Iterable[str]]:
@@ -166,12 +169,13 @@ def _words_of(wanted: EventFilter) -> tuple[str, Iterable[str]]:
     return "", ("",)
 
 
-def _word_of(event: ChangeEvent, kind: str) -> str:
-    """What an event is called among what filters name."""
+def _words_by(event: ChangeEvent, kind: str) -> tuple[str, ...]:
+    """What an event is called among what filters name: one thing, but for a service that was changed."""
     if kind == "type":
-        return event.type
+        return (event.type,)
     name: str = getattr(event.data, kind, "") if kind else ""
-    return name.lower()
+    was = getattr(event.data, "was_service", None) if kind == "service" else None
+    return (name.lower(),) if was is None else (name.lower(), was.lower())
 
 
 def joined(frames: Iterable[tuple[ChangeEvent, bytes]]) -> Iterator[Segment]:

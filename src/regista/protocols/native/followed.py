@@ -258,5 +258,5 @@ class Followed:
 
 
 def key_of(lookup: Lookup) -> str:
-    """The same for look-ups that mean the same."""
-    return f"stream\x00{lookup.name.lower()}\x00{lookup.tags}\x00{lookup.passing_only}"
+    """The same for look-ups that mean the same, and spell the name alike: frames repeat it as it was asked for."""
+    return f"stream\x00{lookup.name}\x00{lookup.tags}\x00{lookup.passing_only}"

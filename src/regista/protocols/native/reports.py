@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -49,6 +49,10 @@ class _Report(msgspec.Struct, forbid_unknown_fields=True):
 class _Reports(msgspec.Struct, forbid_unknown_fields=True):
     reports: list[_Report] = []
     rows: list[OutcomeReport] = []
+
+
+class _AnyRows(msgspec.Struct):
+    rows: list[list[Any]] = []
 
 
 _FIELDS: Final = tuple(field.encode_name for field in msgspec.structs.fields(_Report))
@@ -151,9 +155,9 @@ def decode_reports(body: bytes, *, reports_max: int) -> list[OutcomeReport]:
         problem, _, path = str(error).partition(" - at `$")
         field = _field(path.rstrip("`").lstrip("."))
         if field.endswith(_OUTCOME):
-            problem = f"it is one of {', '.join(OUTCOMES)}, or the status code of an HTTP answer"
+            problem = f"it is one of {', '.join(OUTCOMES)}, or the status code of an HTTP answer, as a number"
         elif not field and problem.startswith("Expected `array` of at most"):
-            field = "rows"
+            field = _long_row(body)
         raise BadInput(f"Invalid {field or 'body'}: {problem}", field=field) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"Request decode failed: {error}") from error
@@ -164,6 +168,16 @@ def decode_reports(body: bytes, *, reports_max: int) -> list[OutcomeReport]:
             field="reports" if found.reports else "rows",
         )
     return [OutcomeReport(*msgspec.structs.astuple(each)) for each in found.reports] + found.rows
+
+
+def _long_row(body: bytes) -> str:
+    """The first row with too many values, which msgspec 0.22 does not name; `rows` if the rest can't be read."""
+    try:
+        rows = msgspec.json.decode(body, type=_AnyRows).rows
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        rows = []
+    at = next((number for number, row in enumerate(rows) if len(row) > len(_FIELDS)), None)
+    return "rows" if at is None else f"rows[{at}]"
 
 
 def _field(path: str) -> str:

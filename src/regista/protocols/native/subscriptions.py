@@ -241,4 +241,4 @@ def _time(at_s: float | None) -> str | None:
 
 def _check_path(request: Request, is_known: bool) -> None:  # noqa: FBT001 - the one thing that there is to say
     if not is_known:
-        raise NotFound(f"there is nothing at {request.method} {request.path[:200]}; see /v1/regista/openapi.json")
+        raise NotFound(f"there is nothing at {request.method} {request.path[:200]}; see /v1/openapi.json")
