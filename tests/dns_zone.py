@@ -40,7 +40,7 @@ def resolver(catalog, *, names=NAMES, recursors=None, rng=None, clock=lambda: 0.
     )
 
 
-def explainer(catalog, *, is_unknown=lambda _: False, recursors=(), **fields):
+def explainer(catalog, *, is_unknown=lambda _: False, recursors=(), is_served=True, **fields):
     settings = DnsSettings(**fields)
     return Explainer(
         catalog,
@@ -49,6 +49,7 @@ def explainer(catalog, *, is_unknown=lambda _: False, recursors=(), **fields):
         domain="consul",
         datacenter="dc1",
         recursors=recursors,
+        is_served=is_served,
         rng=random.Random(1),
     )
 

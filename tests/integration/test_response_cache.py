@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import threading
 import time
 
 import pytest
@@ -14,11 +15,12 @@ from regista.model import Batch, Check, Node, Put, Service
 
 PATH = "/v1/health/service/web"
 WAITING = 1000
+STALL_S = 0.5
 
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory):
-    config = {"http": {"stream_stall": "500ms"}}
+    config = {"http": {"stream_stall": f"{STALL_S}s"}}
     with running_agent(tmp_path_factory.mktemp("cache"), config=config) as agent:
         for number in range(20):
             agent.register(Name="web", ID=f"w{number}", Port=80, Check={"TTL": "1h", "Status": "passing"})
@@ -173,6 +175,23 @@ def test_it_can_be_switched_off(tmp_path):
             assert agent.get("/v1/catalog/services").status == 200
         assert counted(agent, "response_cache_entries") == counted(agent, "response_cache_hits_total") == 0
         assert counted(agent, "response_cache_misses_total") > 0
+
+
+def test_a_client_that_takes_its_answers_slowly_is_not_cut_off(agent):
+    """Though the system's own buffer, full for longer than a client may take nothing, has the agent see no progress."""
+    host, _, port = agent.http.rpartition(":")
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
+        client.settimeout(10)
+        client.connect((host, int(port)))
+        client.sendall(raw(PATH) * 1000)
+        never = threading.Event()  # that it is slow is what only time can tell
+        ends_s = time.monotonic() + 4 * STALL_S
+        while time.monotonic() < ends_s:
+            assert client.recv(8 * 1024)
+            assert not never.wait(0.02)
+        # What the system had taken would come after that, too.
+        assert f"127.0.0.1:{client.getsockname()[1]}" not in agent.log()
 
 
 # ---- without sockets ----

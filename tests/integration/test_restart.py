@@ -15,6 +15,15 @@ QUICK_S = 3.0
 """Far below the grace that requests under way get, and above what a busy machine makes of an instant."""
 
 
+def is_listening(host, port):
+    """Whether somebody takes connections there."""
+    try:
+        socket.create_connection((host, port), timeout=QUICK_S).close()
+    except ConnectionError:
+        return False
+    return True
+
+
 def statuses_of(agent):
     return {check_id: check["Status"] for check_id, check in agent.get("/v1/agent/checks").json.items()}
 
@@ -112,6 +121,25 @@ def test_a_waiting_query_is_answered_at_the_stop(tmp_path, number):
         assert agent.terminate(number) < QUICK_S
         for waiter in waiters:
             assert (waiter.reply().status, waiter.reply().body) == (200, before.body)
+
+
+def test_a_body_that_is_still_coming_at_the_stop_is_taken(tmp_path):
+    """A request of which a part has come when the agent is told to stop is taken whole, answered, and kept."""
+    body = b'{"Name": "late"}'
+    head = f"PUT /v1/agent/service/register HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    with running_agent(tmp_path, keeps_data=True) as agent:
+        host, _, port = agent.http.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=QUICK_S) as client:
+            client.sendall(head + body[:5])
+            agent.get("/v1/status/leader")  # by the time that this is answered, the half has been read
+            agent.signal(signal.SIGTERM)
+            eventually(lambda: "SIGTERM: stopping" in agent.log())
+            eventually(lambda: not is_listening(host, int(port)))  # only then does it end its connections
+            client.sendall(body[5:])
+            assert client.recv(1000).startswith(b"HTTP/1.1 200 OK\r\n")
+        agent.terminate()
+        agent.start()
+        assert "late" in agent.get("/v1/agent/services").json
 
 
 def test_a_signal_right_after_the_ready_file_is_heard(tmp_path):

@@ -106,6 +106,7 @@ def make_dns(
         domain=".".join(domain),
         datacenter=config.datacenter,
         recursors=config.recursors,
+        is_served=config.dns_port >= 0,
         rng=rng,
     )
     return Dns(DnsServer(resolver, recursors, settings, clock=clock, catch_up=catch_up), explainer)

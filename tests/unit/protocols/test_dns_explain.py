@@ -188,6 +188,14 @@ def test_a_young_agent_says_that_it_is():
     assert "not have registered again yet" in found["because"][0]
 
 
+def test_an_agent_that_nobody_can_ask_says_so():
+    """What would be answered is no help to whoever wonders why nothing is."""
+    service = Service(node="n1", id="w1", name="web")
+    found = explainer(catalog_of(service), is_served=False).explain("web", "A")
+    assert (found["rcode"], len(found["answer"])) == ("NOERROR", 1)
+    assert found["because"] == ["This agent answers nobody over DNS, for `ports.dns` is -1; it would answer so."]
+
+
 def test_a_limit_is_told():
     """How many a client without EDNS is given is part of the story."""
     services = (Service(node="n1", id=f"{each}", name="web", address=f"10.0.1.{each}") for each in range(9))

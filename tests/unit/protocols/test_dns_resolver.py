@@ -72,6 +72,15 @@ def question(name, qtype="A", **options):
     return dns.message.make_query(name, qtype, **options).to_wire()
 
 
+def test_a_name_that_nobody_knows_is_answered_with_edns_if_it_was_asked_with_it():
+    """Without it, a resolver would take the agent for one that does not know EDNS."""
+    plain = resolver(Catalog())
+    for name in ("example.com.", "1.0.0.10.in-addr.arpa.", "nope.service.consul."):
+        for asked in (-1, 0):
+            message = dns.message.from_wire(plain.answer(question(name, use_edns=asked), "127.0.0.1"))
+            assert message.edns == asked, name
+
+
 def keep(keeping, data, *, is_tcp=False):
     """Asks often enough for the answer to be kept; the answer."""
     return [keeping.answer(data, "127.0.0.1", is_tcp=is_tcp) for _ in range(3)][-1]

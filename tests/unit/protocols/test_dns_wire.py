@@ -253,6 +253,18 @@ def test_a_refusal_repeats_its_question(data, question):
         dns.message.from_wire(answer)
 
 
+@pytest.mark.parametrize("edns", [0, -1])
+@pytest.mark.parametrize(("rdtype", "rdclass", "rcode"), [("A", "CH", "REFUSED"), ("AXFR", "IN", "NOTIMP")])
+def test_a_refusal_of_a_question_with_edns_has_edns(rdtype, rdclass, rcode, edns):
+    """Who says EDNS is answered with it, and nobody else."""
+    data = dns.message.make_query("x.", rdtype, rdclass, use_edns=edns).to_wire()
+    with pytest.raises(Refused) as caught:
+        read_query(data)
+    message = dns.message.from_wire(refusal(data, caught.value.rcode, caught.value.edns))
+    assert dns.rcode.to_text(message.rcode()) == rcode
+    assert message.edns == edns
+
+
 @given(st.binary(max_size=80), st.binary(max_size=60))
 @settings(max_examples=2000, deadline=None)
 def test_no_packet_does_harm(head, tail):

@@ -81,6 +81,7 @@ class Reader:
 
     Attributes:
         state: of each service the instances, by id, as they were told last.
+        names: of the services that were told of.
         index: that of the last id; None before the first.
     """
 
@@ -88,6 +89,7 @@ class Reader:
         self.stream = stream
         self.state = {}
         self.kinds = []
+        self.names = set()
         self.index = None
         self.sent_bytes = 0
         self._text = b""
@@ -115,6 +117,8 @@ class Reader:
 
     def hear(self, kind, told):
         self.kinds.append(kind)
+        if "service" in told:
+            self.names.add(told["service"])
         if kind == "full":
             self.state = {each["id"]: each for each in told["instances"]}
             assert told["answer"] == ("fresh" if told["instances"] else "empty")
@@ -141,6 +145,19 @@ async def test_a_reader_hears_a_list_and_then_what_changes():
     await reader.read()
     assert reader.kinds == ["full", "put", "put", "delete"]
     assert (reader.ports, reader.index) == ({"b": 81, "c": 80}, 5)
+
+
+async def test_a_reader_is_told_of_a_service_by_the_name_that_it_gave():
+    """However others spell it: whoever follows several knows by that which one a list replaces."""
+    room = Room()
+    room.register("a", "b")
+    readers = [await room.listen(Lookup(name)).read() for name in ("WEB", "web")]
+    room.deregister("a")
+    room.feed.look()
+    for reader in readers:
+        await reader.read()
+        assert reader.kinds == ["full", "delete"]
+    assert [reader.names for reader in readers] == [{"WEB"}, {"web"}]
 
 
 async def test_an_empty_list_is_told_too():

@@ -41,6 +41,7 @@ class Explainer:
     Args:
         domain: the zone's main one.
         datacenter: the only one that is known.
+        is_served: whether anybody can ask over DNS at all.
         rng: chooses what an answer that has to be cut is shown with.
     """
 
@@ -53,6 +54,7 @@ class Explainer:
         domain: str,
         datacenter: str,
         recursors: Sequence[str],
+        is_served: bool,
         rng: random.Random,
     ) -> None:
         self._catalog = catalog
@@ -61,6 +63,7 @@ class Explainer:
         self._domain = domain
         self._datacenter = datacenter
         self._recursors = tuple(recursors)
+        self._is_served = is_served
         self._rng = rng
 
     def explain(self, name: str, qtype: str) -> Json:
@@ -153,6 +156,8 @@ class Explainer:
         self, meaning: Meaning, reply: Reply, found: Found | None, count: int, plain_count: int
     ) -> Iterator[str]:
         """What there is to say of the answer as a whole."""
+        if not self._is_served:
+            yield "This agent answers nobody over DNS, for `ports.dns` is -1; it would answer so."
         if isinstance(meaning, ForeignName) or not reply.is_ours:
             whose = (
                 "Nobody here has that address"

@@ -134,7 +134,7 @@ class Resolver:
             if refused.rcode is None:
                 return None
             self._counters.answers["other", rcode_text(refused.rcode), "tcp" if is_tcp else "udp"] += 1
-            return refusal(data, refused.rcode)
+            return refusal(data, refused.rcode, refused.edns)
         if query.edns is not None and query.edns.subnet_address:
             client = query.edns.subnet_address
         # However a name is spelled, the same is said of it, so that it can be kept for all spellings.

@@ -61,11 +61,13 @@ class Refused(Exception):
 
     Attributes:
         rcode: what its sender is told; None for nothing at all.
+        edns: what its sender said of itself, where that could be read.
     """
 
-    def __init__(self, rcode: int | None) -> None:
+    def __init__(self, rcode: int | None, edns: Edns | None = None) -> None:
         super().__init__(rcode)
         self.rcode = rcode
+        self.edns = edns
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -125,11 +127,11 @@ def read_query(data: bytes) -> Query:
     end = HEADER_BYTES + len(name or b"") + 4
     if data[HEADER_BYTES : end - 4] != name:
         raise Refused(FORMERR)  # a name that points elsewhere has no business in a question
-    if asked.rdclass not in (_IN, _ANY_CLASS):
-        raise Refused(REFUSED)
-    if asked.rdtype in (_AXFR, _IXFR):
-        raise Refused(NOTIMP)
     edns = _read_edns(message)
+    if asked.rdclass not in (_IN, _ANY_CLASS):
+        raise Refused(REFUSED, edns)
+    if asked.rdtype in (_AXFR, _IXFR):
+        raise Refused(NOTIMP, edns)
     return Query(flags, data[HEADER_BYTES:end], asked.name.labels[:-1], int(asked.rdtype), edns)
 
 
@@ -145,11 +147,14 @@ def _read_edns(message: dns.message.Message) -> Edns | None:
     return Edns(message.payload, bool(message.ednsflags & _DNSSEC_OK))
 
 
-def refusal(data: bytes, rcode: int) -> bytes:
+def refusal(data: bytes, rcode: int, edns: Edns | None = None) -> bytes:
     """The answer to a packet that can't be answered: its header, its question if that can be read, and why."""
     flags = struct.unpack_from("!H", data, 2)[0]
     said = _QR | (flags & (_OPCODE | _RD)) | (rcode & 0xF)
-    opt = _opt_record(PLAIN_BYTES_MAX, extended_rcode=rcode >> 4) if rcode > 0xF else b""
+    if rcode > 0xF:
+        opt = _opt_record(PLAIN_BYTES_MAX, extended_rcode=rcode >> 4)
+    else:
+        opt = _opt_record_for(edns) if edns else b""
     asked = _question(data)
     return data[:2] + _HEADER.pack(said, 1 if asked else 0, 0, 0, 1 if opt else 0) + asked + opt
 
@@ -180,9 +185,14 @@ def _question(data: bytes) -> bytes:
 
 
 def failure(query: Query, rcode: int, *, is_ours: bool = True, recurses: bool = False) -> bytes:
-    """An answer without records, behind the id."""
+    """An answer without records, behind the id.
+
+    EDNS is answered with EDNS (RFC 6891, 6.1.1): a resolver may take a server that does not for one that knows
+    none, and ask without it from then on, also about names that are here.
+    """
     flags = _QR | (query.flags & (_OPCODE | _RD)) | (_AA if is_ours else 0) | (_RA if recurses else 0) | rcode
-    return _HEADER.pack(flags, 1, 0, 0, 0) + query.question
+    opt = _opt_record_for(query.edns) if query.edns else b""
+    return _HEADER.pack(flags, 1, 0, 0, 1 if opt else 0) + query.question + opt
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

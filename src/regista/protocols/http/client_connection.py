@@ -75,7 +75,7 @@ class ClientConnection(RequestHandler):
         super().pause_writing()
         if self._stalling is None and self.transport is not None:
             stall_s = self._shared.settings.stream_stall_s
-            self._stalling = Stalling(self.transport, loop=self._loop, stall_s=stall_s, on_stalled=self._cut_off)
+            self._stalling = Stalling(self._left_bytes, loop=self._loop, stall_s=stall_s, on_stalled=self._cut_off)
 
     def resume_writing(self) -> None:
         """Notes that the client has caught up."""
@@ -132,10 +132,15 @@ class ClientConnection(RequestHandler):
     @property
     def unacknowledged_bytes(self) -> int:
         """See `Peer`; where the system does not tell, what it has taken counts as acknowledged."""
-        transport = self.transport
-        if transport is None or transport.is_closing():
+        if self.transport is None or self.transport.is_closing():
             return sys.maxsize
-        return transport.get_write_buffer_size() + _unacknowledged(transport.get_extra_info("socket").fileno())
+        return self._left_bytes()
+
+    def _left_bytes(self) -> int:
+        """How much of what was sent has not arrived; only while there is a transport."""
+        assert self.transport is not None
+        descriptor = self.transport.get_extra_info("socket").fileno()
+        return self.transport.get_write_buffer_size() + _unacknowledged(descriptor)
 
     def take_traffic(self) -> ClientTraffic:
         """What happened since the last call, see `traffic`."""

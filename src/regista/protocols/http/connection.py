@@ -175,7 +175,12 @@ class Connection(ClientConnection):
             self._hold(data)
         elif not self._is_between:
             self._fed_bytes += len(data)
+            ending = self._close, self._force_close
+            if self._request_in_progress and self.transport is not None:
+                # aiohttp passes over all that comes once it is to end, the rest of the body too that it waits for.
+                self._close = self._force_close = False
             super().data_received(data)
+            self._close, self._force_close = ending[0] or self._close, ending[1] or self._force_close
         elif self._manager is None:
             pass  # it was refused
         elif self._waiter is None:

@@ -10,25 +10,27 @@ class Stalling:
     """Looks at a client that has fallen behind, until it has caught up or taken nothing for a whole while.
 
     Args:
+        left_bytes: gives how much of what it was sent has not arrived. What its connection holds would not do: the
+            system takes more of that only once a third of its own buffer, megabytes, is free again.
         stall_s: how long it may take nothing.
         on_stalled: is called once, if it does.
     """
 
-    __slots__ = ("_left_bytes", "_loop", "_on_stalled", "_stall_s", "_timer", "_transport")
+    __slots__ = ("_before_bytes", "_left_bytes", "_loop", "_on_stalled", "_stall_s", "_timer")
 
     def __init__(
         self,
-        transport: asyncio.WriteTransport,
+        left_bytes: Callable[[], int],
         *,
         loop: asyncio.AbstractEventLoop,
         stall_s: float,
         on_stalled: Callable[[], None],
     ) -> None:
-        self._transport = transport
+        self._left_bytes = left_bytes
         self._loop = loop
         self._stall_s = stall_s
         self._on_stalled = on_stalled
-        self._left_bytes = transport.get_write_buffer_size()
+        self._before_bytes = left_bytes()
         self._timer = loop.call_later(stall_s, self._look)
 
     def stop(self) -> None:
@@ -36,9 +38,9 @@ class Stalling:
         self._timer.cancel()
 
     def _look(self) -> None:
-        left_bytes = self._transport.get_write_buffer_size()
-        if left_bytes >= self._left_bytes:
+        left_bytes = self._left_bytes()
+        if left_bytes >= self._before_bytes:
             self._on_stalled()
             return
-        self._left_bytes = left_bytes
+        self._before_bytes = left_bytes
         self._timer = self._loop.call_later(self._stall_s, self._look)
