@@ -52,6 +52,17 @@ def test_reload_makes_the_files_true_and_says_what_is_wrong_with_them(agent):
     assert set(agent.get("/v1/agent/services").json) == {"web"}
 
 
+def test_reload_says_what_it_does_not_change(agent):
+    """Settings that need another start are named in the log, and so is a new key without effect, once."""
+    agent.configure({"http": {"waiting_max": 7}, "retry_join": ["a"]})
+    for _ in range(2):
+        assert agent.put("/v1/agent/reload").status == 200
+    lines = agent.log().splitlines()
+    untouched = "a reload does not change http.waiting_max; start the agent anew for that"
+    assert len([line for line in lines if untouched in line]) == 2
+    assert len([line for line in lines if '"retry_join" has no effect' in line]) == 1
+
+
 def test_the_log_is_followed_as_it_is_written(agent):
     """Lines come at once and in the form that was asked for; a client that has gone costs nothing more."""
     text, as_json = Follower(agent), Follower(agent, "?logjson&loglevel=debug")

@@ -163,6 +163,7 @@ FIELD_CASES = {
     "both interval and TTL": ({"Check": {"TTL": "1s", "Interval": "1s"}}, "Interval and TTL cannot both be"),
     "a negative TTL of a check": ({"Check": {"TTL": "-1s"}}, "(see Check.TTL)"),
     "a negative TTL of the instance": ({"TTL": "-5s"}, "TTL must be > 0"),
+    "a TTL of the instance of 30 nanoseconds": ({"TTL": 30}, "TTL is 30ns; at least 1ms is accepted"),
     "a TTL of the instance without unit": ({"TTL": "5"}, 'missing unit in duration "5" in TTL'),
     "a TTL of 10 to the 400 nanoseconds": ({"TTL": 10**400}, "TTL is"),
     "a failure threshold of -1": (

@@ -13,10 +13,12 @@ from regista.agent.agent import Agent
 from regista.agent.config import AgentConfig, Content, Reading, load_config
 from regista.agent.config_file import find_definitions, read_file, read_text
 from regista.agent.config_values import has_effect
+from regista.agent.definitions import check_definitions
 from regista.agent.greeting import Ready, ready_text
 from regista.agent.ids import Ids
 from regista.agent.keys import FLAGS, Flag, Kind
 from regista.agent.logs import set_up_logs
+from regista.agent.pages import write_page
 from regista.agent.process import tune_garbage_collection
 from regista.model import RegistaError
 
@@ -28,12 +30,14 @@ __all__ = [
     "Kind",
     "Reading",
     "Ready",
+    "check_definitions",
     "find_definitions",
     "has_effect",
     "load_config",
     "read_file",
     "read_text",
     "run",
+    "write_page",
 ]
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from regista import __version__
 from regista.agent.assembly import Doors, Inner, Surroundings, make_doors, make_inner
-from regista.agent.config import AgentConfig
+from regista.agent.config import AgentConfig, waiting_for_restart
 from regista.agent.definitions import Definitions, read_definitions, reconcile
 from regista.agent.dns import Dns, bind_dns
 from regista.agent.greeting import Ready, ready_text
@@ -65,7 +65,7 @@ class Agent:
         new_id: Callable[[], str],
         greet: Callable[[Ready], str] = ready_text,
     ) -> None:
-        self._config = config
+        self._config = self._told = config
         self._greet = greet
         self._reload_config = reload
         self._clock = clock
@@ -80,6 +80,7 @@ class Agent:
         self._reloading = asyncio.Lock()
         self._log_listeners: LogListeners | None = None
         self._started_s = clock()
+        self._warned = config.warnings
 
     async def run(self) -> None:
         """Serves until SIGTERM or SIGINT.
@@ -216,8 +217,18 @@ class Agent:
                 logger.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - the text says all
                 raise
             set_up_logs(config.log_level, as_json=config.log_json)
+            self._warn_of_reload(config)
             counts = len(config.services), len(config.checks), len(watches)
             logger.info("reloaded: %d services, %d checks, %d watches defined", *counts)
+
+    def _warn_of_reload(self, config: AgentConfig) -> None:
+        """Says what a reload has not brought about; each sentence of the files once."""
+        for warning in config.warnings:
+            if warning not in self._warned:
+                logger.warning("%s", warning)
+        self._warned = config.warnings
+        if keys := waiting_for_restart(self._told, config):
+            logger.warning("a reload does not change %s; start the agent anew for that", ", ".join(keys))
 
     def stop(self) -> None:
         """Begins to stop, as SIGTERM does."""

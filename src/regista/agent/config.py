@@ -191,6 +191,38 @@ def load_config(
     )
 
 
+_RELOADED = frozenset(("services", "checks", "watches", "warnings", "files", "log_level", "log_json"))
+"""The fields that a reload takes in."""
+
+_KEYS_OF = {
+    "http_port": "ports.http",
+    "dns_port": "ports.dns",
+    "response_headers": "http_config.response_headers",
+    "dns_service_ttls": "dns_config.service_ttl",
+    "dns_service_suffixes": "dns_config.service_suffixes",
+    "dns_soa": "dns_config.soa",
+}
+"""The keys of fields that are called otherwise."""
+
+
+def waiting_for_restart(before: AgentConfig, after: AgentConfig) -> tuple[str, ...]:
+    """The keys that a reload from one to the other leaves as they were, though they differ."""
+    keys: list[str] = []
+    for field in dataclasses.fields(AgentConfig):
+        old, new = getattr(before, field.name), getattr(after, field.name)
+        if field.name in _RELOADED or old == new:
+            continue
+        if dataclasses.is_dataclass(new):
+            keys += (
+                f"{field.name}.{file_name_of(each)}"
+                for each in dataclasses.fields(new)
+                if getattr(old, each.name) != getattr(new, each.name)
+            )
+        else:
+            keys.append(_KEYS_OF.get(field.name, field.name))
+    return tuple(keys)
+
+
 _PLAIN_FIELDS = (
     "node_name",
     "node_id",

@@ -130,8 +130,10 @@ def _decode_json(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
+        # Some of the decoder's sentences end before the place, which stands in front here.
+        reason = error.msg.removesuffix(" at").removesuffix(" starting")
         raise ConfigError(
-            f"line {error.lineno}, column {error.colno}: this is not valid JSON: {error.msg}."
+            f"line {error.lineno}, column {error.colno}: this is not valid JSON: {reason}."
         ) from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"it is not valid JSON: {error}.") from error

@@ -12,7 +12,17 @@ from regista.agent.consul_keys import NO_EFFECT, PROTECTIONS, SAME_AS
 from regista.agent.keys import FLAGS, KEYS, PORT_MOST, Key, Kind
 from regista.model import ConfigError, format_duration, parse_duration_s
 
-Definition = Mapping[str, Any]
+
+class Definition(dict[str, Any]):
+    """A service, check or watch as it stands in a file, unchecked.
+
+    Attributes:
+        source: the file's name, for messages.
+    """
+
+    def __init__(self, content: Mapping[str, Any], source: str) -> None:
+        super().__init__(content)
+        self.source = source
 
 
 @dataclasses.dataclass(slots=True)
@@ -68,7 +78,7 @@ def read_layer(content: Mapping[str, Any], source: str, *, is_lenient: bool = Fa
         ("", "watches", layer.watches),
     ):
         try:
-            found.extend(find_definitions(content, single, several))
+            found.extend(Definition(each, source) for each in find_definitions(content, single, several))
         except ConfigError as error:
             layer.problems.append(f"{source}: {error}")
     _Reader(layer, source, is_lenient=is_lenient).walk(content, "")

@@ -8,11 +8,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
 
+from regista.agent.config import AgentConfig
+from regista.agent.config_values import Definition
 from regista.agent.writer import CatalogWriter, Plan
 from regista.catalog import (
     Catalog,
@@ -25,6 +27,7 @@ from regista.catalog import (
 )
 from regista.health import KindRule
 from regista.model import CallerError, Check, ConfigError, caused_by
+from regista.notify import read_watches
 from regista.protocols.consul import read_check, read_service, refuse_kind, refuse_kinds
 
 logger = logging.getLogger(__name__)
@@ -44,7 +47,7 @@ class Definitions:
 
 
 def read_definitions(
-    services: Iterable[Mapping[str, Any]], checks: Iterable[Mapping[str, Any]], kind_rule: KindRule, *, node: str
+    services: Iterable[Definition], checks: Iterable[Definition], kind_rule: KindRule, *, node: str
 ) -> Definitions:
     """The definitions in the files' objects.
 
@@ -52,22 +55,32 @@ def read_definitions(
         kind_rule: which kinds of checks may be made.
 
     Raises:
-        ConfigError: naming the definition and its field.
+        ConfigError: naming the file, the definition and its field.
     """
 
-    def read(what: str, number: int, value: Mapping[str, Any], reader: Callable[..., Any]) -> Any:
+    def read(what: str, number: int, value: Definition, reader: Callable[..., Any]) -> Any:
         try:
             found = reader(dict(value), node=node, manager="config")
             (refuse_kind if isinstance(found, Check) else refuse_kinds)(found, kind_rule)
         except CallerError as error:
             called = value.get("name") or value.get("id") or f"number {number}"
-            raise ConfigError(f'{what} "{called}" in the configuration: {error}') from error
+            raise ConfigError(f'{value.source}: {what} "{called}" in the configuration: {error}') from error
         return found
 
     return Definitions(
         tuple(read("service", number, each, read_service) for number, each in enumerate(services, start=1)),
         tuple(read("check", number, each, read_check) for number, each in enumerate(checks, start=1)),
     )
+
+
+def check_definitions(config: AgentConfig) -> None:
+    """Says whether an agent could take in what these files define; does nothing where it could.
+
+    Raises:
+        ConfigError: as it would be told at the agent's start.
+    """
+    read_definitions(config.services, config.checks, config.kind_rule, node=config.node_name)
+    read_watches(config.watches)
 
 
 async def reconcile(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from regista.catalog import (
     register_service,
     take_over_node,
 )
-from regista.model import PASSING, Check, Node, Service, StoreUnavailable, caused_by
+from regista.model import PASSING, Check, Node, Service, StoreDamaged, StoreUnavailable, caused_by
 
 logger = logging.getLogger(__name__)
 
@@ -38,13 +39,14 @@ def load_node_id(data_dir: Path | None, wanted: str, new_id: Callable[[], str]) 
 
     Raises:
         StoreUnavailable: the file can't be read or written.
+        StoreDamaged: it holds something else than a UUID.
     """
     if data_dir is None:
         return wanted or new_id()
     path = data_dir / NODE_ID_FILE
     try:
-        kept = path.read_text().strip() if path.exists() else ""
-        node_id = wanted or kept or new_id()
+        kept = path.read_bytes().decode("utf-8", "replace").strip() if path.exists() else ""
+        node_id = wanted or _checked_id(kept, path) or new_id()
         if node_id != kept:
             path.write_text(node_id + "\n")
     except OSError as error:
@@ -52,6 +54,17 @@ def load_node_id(data_dir: Path | None, wanted: str, new_id: Callable[[], str]) 
             f"{path} can't be read or written: {error.strerror}. Mend its permissions."
         ) from error
     return node_id
+
+
+def _checked_id(kept: str, path: Path) -> str:
+    """The id that a file holds; "" for an empty one, which is what a crash at the first start leaves."""
+    try:
+        return str(uuid.UUID(kept)) if kept else ""
+    except ValueError as error:
+        raise StoreDamaged(
+            f"{path} is damaged: it does not hold a UUID. Nothing was changed. Write this node's id into it "
+            "again, give it as node_id, or delete the file to have another one made."
+        ) from error
 
 
 async def announce(catalog: Catalog, writer: CatalogWriter, node: Node, *, port: int, now_s: float) -> None:

@@ -10,7 +10,6 @@ import functools
 import logging
 import math
 import random
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -25,6 +24,7 @@ from regista.agent.limits import LIMITS
 from regista.agent.log_listeners import LogListeners
 from regista.agent.metrics import Metrics
 from regista.agent.own_door import OwnDoor
+from regista.agent.pages import write_page
 from regista.agent.store_state import StoreState
 from regista.agent.stream_metrics import StreamMetrics
 from regista.agent.webhook_metrics import WebhookMetrics
@@ -235,8 +235,7 @@ def _at_the_start() -> float:
 
 def main() -> None:
     """Writes the page, below the working directory or to the file named as the argument."""
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
-    file.write_text(render(), encoding="utf-8")
+    write_page(render, file=FILE)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ Run `python -m regista.agent.reference` at the root of the repository after chan
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 from regista.agent.config_values import bounds_text, duration_text
 from regista.agent.consul_keys import NO_EFFECT, SAME_AS
 from regista.agent.keys import AGENT_KEYS, FLAGS, KEYS, PORT_MOST, Key, Kind, setting_keys
+from regista.agent.pages import write_page
 from regista.agent.settings import SETTINGS_BLOCKS
 
 FILE = Path("docs/reference/configuration.md")
@@ -40,7 +40,8 @@ Files in HCL are read by the rules of HCL 2, without expressions. Names of block
 name needs them, write an object: `node_meta = { "x-y" = "1" }`. Examples: [regista.hcl](../examples/regista.hcl),
 [regista.json](../examples/regista.json).
 
-On SIGHUP the agent reads the same files again.
+On SIGHUP the agent reads the same files again. It takes in the services, checks and watches, `log_level` and
+`log_json`; other settings that differ wait for the next start, and the log names them.
 """
 
 _TYPES: dict[Kind, str] = {
@@ -140,9 +141,7 @@ def _bounds(key: Key) -> str:
 
 def main() -> None:
     """Writes the page, below the working directory or to the file named as the argument."""
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(render(), encoding="utf-8")
+    write_page(render, file=FILE)
 
 
 if __name__ == "__main__":

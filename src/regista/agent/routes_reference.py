@@ -6,10 +6,10 @@ Run `python -m regista.agent.routes_reference` at the root of the repository aft
 from __future__ import annotations
 
 import itertools
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from regista.agent.pages import write_page
 from regista.agent.routes import described_routes
 from regista.protocols.http import Route
 from regista.protocols.native import group_of, path_of
@@ -50,8 +50,7 @@ def _section(group: str, routes: Sequence[Route]) -> Iterator[str]:
 
 def main() -> None:
     """Writes the page, below the working directory or to the file named as the argument."""
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
-    file.write_text(render(), encoding="utf-8")
+    write_page(render, file=FILE)
 
 
 if __name__ == "__main__":

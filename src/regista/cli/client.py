@@ -42,6 +42,11 @@ class AgentRefused(click.ClickException):
         self.code = code
         self.text = text
         self.index = index
+        self._request = request
+
+    def prefixed(self, source: str) -> AgentRefused:
+        """The same, with what the request was made of in front of its text."""
+        return AgentRefused(f"{source}{self.text}", code=self.code, request=self._request, index=self.index)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -249,6 +254,11 @@ class AgentClient:
 
 def _refused(response: http.client.HTTPResponse, body: bytes, request: str) -> AgentRefused:
     text = body.decode("utf-8", "replace").strip() or response.reason
+    if location := response.getheader("Location"):
+        text = f"{response.reason}: it is to be asked for at {location}"
+    elif response.headers.get_content_type() == "text/html":
+        # A proxy's page, or that of another server: pages of markup help nobody on a terminal.
+        text = f"{response.reason}. The answer is a web page, not an agent's; is that the address of an agent?"
     index = _index(response.getheader("X-Consul-Index"))
     return AgentRefused(text, code=response.status, request=request, index=index)
 

@@ -59,10 +59,14 @@ def lock(
     COMMAND is run as it stands, not by a shell, with CONSUL_LOCK_HELD=true. It is told to end (SIGTERM, then
     SIGKILL) when the lock is lost.
     """
+    # Behind PREFIX click takes every word as one of COMMAND's, the -- too that ends our options.
+    own_words = command[1:] if command[0] == "--" else command
+    if not own_words:
+        raise click.UsageError("Missing argument 'COMMAND...'.")
     code = run_locked(
         client,
         prefix,
-        command,
+        own_words,
         name=name,
         try_text=try_text,
         monitor_retry=monitor_retry,

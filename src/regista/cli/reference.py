@@ -5,12 +5,12 @@ Run `python -m regista.cli.reference` at the root of the repository after changi
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from regista.agent import write_page
 from regista.cli.commands import main as regista
 from regista.cli.options import TLS_OPTIONS
 
@@ -64,9 +64,7 @@ def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
 
 def main() -> None:
     """Writes the page, below the working directory or to the file named as the argument."""
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else FILE
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(render(), encoding="utf-8")
+    write_page(render, file=FILE)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from regista.cli.agent_room import agent_room
-from regista.cli.client import AgentClient
+from regista.cli.client import AgentClient, AgentRefused
 from regista.cli.definitions import service_body
 from regista.cli.drain import drain
 from regista.cli.options import agent_options
@@ -71,9 +71,16 @@ def register(client: AgentClient, files: tuple[Path, ...], **options: Any) -> No
     is_by_flags = any(options.values())
     if is_by_flags == bool(files):
         raise click.UsageError("give either files or the flags of one service, such as --name web.")
-    bodies = [_body_of(options)] if is_by_flags else [body for file in files for body in _read_bodies(file)]
-    for body in bodies:
-        client.put(["agent", "service", "register"], body)
+    bodies = (
+        [("", _body_of(options))]
+        if is_by_flags
+        else [(f"{file}: ", body) for file in files for body in _read_bodies(file)]
+    )
+    for source, body in bodies:
+        try:
+            client.put(["agent", "service", "register"], body)
+        except AgentRefused as error:
+            raise error.prefixed(source) from error
         click.echo(f"Registered service: {body.get('Name', '')}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from regista.agent import Reading, load_config
+from regista.agent import Reading, check_definitions, load_config
 from regista.cli.failures import Failed
 from regista.model import ConfigError
 
@@ -30,6 +30,7 @@ def validate(files: tuple[Path, ...], *, quiet: bool, config_format: str | None,
             hostname=socket.gethostname(),
             reading=Reading(file_format=config_format or "", is_lenient=allow_unknown_keys),
         )
+        check_definitions(config)
     except ConfigError as error:
         raise Failed(f"Config validation failed: {error}") from error
     for warning in config.warnings:

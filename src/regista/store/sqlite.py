@@ -112,6 +112,30 @@ class _Group:
     outcomes: list[tuple[asyncio.Future[int], int | Exception]]
 
 
+class _Outage:
+    """Logs the beginning and the end of a time without writes; a line for each of them would fill the disk."""
+
+    def __init__(self) -> None:
+        self._problem = ""
+
+    def begin(self, problem: str) -> None:
+        """Says why a write could not be made."""
+        if problem != self._problem:
+            logger.warning("the store can't be written: %s. Reads go on; nothing new is kept", problem)
+        self._problem = problem
+
+    def end(self) -> None:
+        """Says that a write was made."""
+        if self._problem:
+            logger.warning("the store can be written again")
+            self._problem = ""
+
+
+def _prove(connection: sqlite3.Connection | None, index: int, outage: _Outage) -> None:
+    schema.prove(connection, index)
+    outage.end()
+
+
 class SqliteStore:
     """A `Store` in `directory / "regista.db"`, or in memory when `directory` is None.
 
@@ -137,6 +161,7 @@ class SqliteStore:
         self._on_batch: BatchListener | None = None
         # Below: the writer thread's alone, once it runs.
         self._connection: sqlite3.Connection | None = None
+        self._outage = _Outage()
         self._index = 0
         self._floor_index = 0
         self._retention = LogRetention(settings)
@@ -219,7 +244,7 @@ class SqliteStore:
 
     async def prove(self) -> None:
         """See `Store.prove`."""
-        await self._in_writer(lambda: schema.prove(self._connection, self._index + 1))
+        await self._in_writer(lambda: _prove(self._connection, self._index + 1, self._outage))
 
     async def close(self) -> None:
         """See `Store.close`."""
@@ -305,12 +330,13 @@ class SqliteStore:
             self._judge(waiting, group)
             if group.batches:
                 self._write(group)
+                self._outage.end()
         except sqlite3.Error as error:
             if group.batches and self._is_committed_after_all():
                 logger.warning("the store reported an error for a commit that is on disk: %s", error)
             else:
                 self._index = before
-                logger.warning("the store can't be written: %s", error)
+                self._outage.begin(str(error))
                 failure = StoreUnavailable(
                     f"the write was not made: {error}. Reads go on; free space on the disk or mend it, then "
                     "try again."

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from regista.agent.config import AgentConfig, load_config
+from regista.agent.config import AgentConfig, load_config, waiting_for_restart
 from regista.agent.config_values import read_layer
 from regista.agent.consul_keys import NO_EFFECT, SAME_AS
 from regista.agent.keys import AGENT_KEYS, FLAGS, KEYS, SETTING_KEYS
@@ -401,3 +401,44 @@ def test_protection_that_is_missing_is_refused(tmp_path, key):
     path.write_text(json.dumps(content))
     with pytest.raises(ConfigError, match=f'"{key}" asks for protection'):
         load_config(flags={"dev": True, "config_file": (str(path),)}, environ={}, hostname="n1")
+
+
+def test_a_definition_knows_its_file(make):
+    """Each service, check and watch remembers which file it came from, for messages."""
+    first, second = (
+        make({"service": {"name": "x"}, "checks": [{"name": "y"}]}),
+        make({"watches": [{"type": "nodes"}]}),
+    )
+    config = load(first, second)
+    (service,), (check,), (watch,) = config.services, config.checks, config.watches
+    assert [each.source for each in (service, check, watch)] == [str(first), str(first), str(second)]
+
+
+def test_what_a_reload_leaves_as_it_was_is_known_by_its_keys(make):
+    """Changed settings are named as files spell them; definitions and the log's level are no part of it."""
+    before = load(make({}))
+    after = load(
+        make({
+            "node_name": "other", "ports": {"dns": 5353}, "http": {"waiting_max": 7}, "log_level": "debug",
+            "service": {"name": "x"}, "retry_join": ["a"], "dns_config": {"soa": {"refresh": 9}},
+        })
+    )  # fmt: skip
+    assert set(waiting_for_restart(before, after)) == {
+        "node_name", "ports.dns", "http.waiting_max", "dns_config.soa"
+    }  # fmt: skip
+    assert waiting_for_restart(before, before) == ()
+
+
+def test_every_key_that_may_wait_for_a_restart_is_one_of_a_file(make):
+    """No field of the configuration is named by a word that files don't know."""
+    before = load(make({}))
+    other = dataclasses.replace(
+        before, **{field.name: object() for field in dataclasses.fields(before) if not _is_block(before, field)}
+    )
+    groups = {path.rpartition(".")[0] for path in KEYS}
+    # Flags alone say these.
+    assert set(waiting_for_restart(before, other)) - {"dev"} <= {*KEYS, *groups}
+
+
+def _is_block(config, field):
+    return dataclasses.is_dataclass(getattr(config, field.name))

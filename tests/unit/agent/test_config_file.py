@@ -85,6 +85,8 @@ def test_other_faults_in_hcl_name_their_place():
         # Python 3.13 points at the comma, earlier ones behind it.
         ('{"a": 1,}', "this is not valid JSON"),
         ('{"a": 1} x', "this is not valid JSON: Extra data"),
+        ('{"a', "line 1, column 2: this is not valid JSON: Unterminated string."),
+        ('{"a\n', "line 1, column 4: this is not valid JSON: Invalid control character."),
         ('{"a": NaN}', "NaN is not a JSON value"),
         ("// no\n{}", "line 1, column 1"),
         ("[1]", "expected an object, got a list"),

@@ -82,13 +82,13 @@ class FakeAgent:
         self._thread = threading.Thread(target=self.server.serve_forever, args=(0.01,))
         self._thread.start()
 
-    def say(self, target, *bodies, method="GET", status=200, index=0):
+    def say(self, target, *bodies, method="GET", status=200, index=0, headers=None):
         """Adds answers to the path: objects are sent as JSON, bytes and texts as they are, None closes."""
         for body in bodies:
             answer = None
             if body is not None:
                 data = body if isinstance(body, bytes) else json.dumps(body, ensure_ascii=False).encode()
-                answer = (status, {"X-Consul-Index": str(index)} if index else {}, data)
+                answer = (status, {"X-Consul-Index": str(index)} if index else headers or {}, data)
             self.answers.setdefault((method, target), []).append(answer)
 
     def close(self):

@@ -29,6 +29,26 @@ def test_the_servers_text_is_passed_on(regista, agent):
     assert result.stderr == ("Error: Invalid service address ✗ (400 from PUT /v1/agent/service/register)\n")
 
 
+def test_a_web_page_is_not_shown_as_an_error(regista, agent):
+    """The page of a proxy or of another server is told in one line, without its markup."""
+    headers = {"Content-Type": "text/html;charset=utf-8"}
+    agent.say("/v1/catalog/services", b"<html>\n<h1>no\x1b[2J</h1>", status=502, headers=headers)
+    result = regista("catalog", "services")
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "Error: Bad Gateway. The answer is a web page, not an agent's; is that the address of an agent? "
+        "(502 from GET /v1/catalog/services)\n"
+    )
+
+
+def test_a_redirection_is_told_with_its_target(regista, agent):
+    """Redirections are not followed; the error says where to."""
+    headers = {"Content-Type": "text/html", "Location": "https://registry:8501/v1/catalog/services"}
+    agent.say("/v1/catalog/services", b"<a>there</a>", status=308, headers=headers)
+    result = regista("catalog", "services")
+    assert (result.exit_code, "asked for at https://registry:8501/v1/catalog" in result.stderr) == (1, True)
+
+
 def test_an_error_without_a_text_shows_its_reason(regista):
     """An empty error body is replaced by the status's name."""
     assert "Not Found (404 from GET /v1/catalog/nodes)" in regista("catalog", "nodes").stderr

@@ -116,6 +116,15 @@ def test_words_behind_the_program_are_its_own(regista, agent):
     assert regista("lock", "jobs", sys.executable, "-c", script, "--verbose", "$HOME; x").exit_code == 0
 
 
+def test_two_dashes_may_stand_before_the_program(regista, agent):
+    """`--` between the prefix and the program is no part of the program; nothing behind it is a mistake."""
+    LockServer(agent)
+    script = "import sys; sys.exit(0 if sys.argv[1:] == ['--', '--verbose'] else 1)"
+    assert regista("lock", "jobs", "--", sys.executable, "-c", script, "--", "--verbose").exit_code == 0
+    result = regista("lock", "jobs", "--")
+    assert (result.exit_code, "Missing argument 'COMMAND...'" in result.stderr) == (2, True)
+
+
 def test_a_lock_that_is_held_is_waited_for(agent, held):
     """While somebody else holds it, nothing is written; it is taken when it is free."""
     server = LockServer(agent, holder="other")

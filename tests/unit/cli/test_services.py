@@ -69,6 +69,18 @@ def test_registering_from_files(regista, agent, tmp_path):
     ]
 
 
+def test_a_refusal_names_the_file(regista, agent, tmp_path):
+    """Of several files the one with the service that the agent refuses is named; those before it are registered."""
+    agent.say(PATH, b"", method="PUT")
+    agent.say(PATH, b"Missing service name", method="PUT", status=400)
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
+    files[0].write_text('{"service": {"name": "a"}}')
+    files[1].write_text('{"service": {"port": 1}}')
+    result = regista("services", "register", *map(str, files))
+    assert (result.exit_code, result.stdout) == (1, "Registered service: a\n")
+    assert result.stderr.startswith(f"Error: {files[1]}: Missing service name (400 from PUT ")
+
+
 def test_faults_in_files_are_told(regista, tmp_path):
     """A file that can't be read, or holds no service, is an error and nothing is registered."""
     (tmp_path / "a.json").write_text("{}")

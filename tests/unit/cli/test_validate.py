@@ -40,3 +40,22 @@ def test_what_it_would_not(regista, consul, file):
     result = consul("validate", file({"ports": {"http": "x"}}))
     assert (result.exit_code, result.stderr.startswith("Config validation failed: ")) == (1, True)
     assert consul("validate").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ({"service": {"name": "x", "prot": 1}}, 'unknown field "prot"; did you mean "Port"?'),
+        ({"services": [{"name": "x", "port": 70000}]}, "Port must be from 0 to 65535"),
+        ({"check": {"name": "x", "http": "http://x"}}, "Interval"),
+        ({"watches": [{"type": "moon"}]}, '"moon" is not supported'),
+    ],
+)
+def test_definitions_that_would_stop_the_start(regista, consul, file, content, words):
+    """Services, checks and watches are looked at as an agent would, and the file is named."""
+    path = file({"data_dir": "/x", **content})
+    for run in (regista, consul):
+        result = run("validate", path)
+        assert (result.exit_code, result.stdout) == (1, "")
+        assert result.stderr.startswith("Config validation failed: ")
+        assert words in result.stderr

@@ -378,6 +378,22 @@ async def test_a_full_disk_stops_writes_only(tmp_path):
         assert list(snapshot.recent) == batches
 
 
+async def test_an_outage_is_logged_once_at_its_beginning_and_at_its_end(tmp_path, caplog):
+    """However many writes fail, the log has one line for the cause, and one when writes go through again."""
+    async with opened(tmp_path) as (store, _):
+        await store.commit(put("a"))
+        for end in (store.prove, lambda: store.commit(put("b"))):
+            await store._in_writer(lambda: store._connection.execute("PRAGMA query_only = 1"))
+            for _ in range(3):
+                with pytest.raises(StoreUnavailable):
+                    await store.commit(put("c"))
+            await store._in_writer(lambda: store._connection.execute("PRAGMA query_only = 0"))
+            await end()
+            await end()
+    begun = "the store can't be written: attempt to write a readonly database. Reads go on; nothing new is kept"
+    assert [record.getMessage() for record in caplog.records] == [begun, "the store can be written again"] * 2
+
+
 async def test_a_proof_tells_a_store_that_cannot_be_written(tmp_path):
     """A store that takes no writes says so when it is tried, again and again, and no longer once it does."""
     async with opened(tmp_path) as (store, _):

@@ -37,6 +37,9 @@ from regista.protocols.consul.fields import (
 TAGS_MAX = 1024
 CHECKS_MAX = 128
 
+TTL_S_MIN = 0.001
+"""Of an instance. Nobody renews faster than this: `30` was meant as seconds, and would remove it within 30 ns."""
+
 _META_PAIRS_MAX = 64
 _META_KEY = re.compile(r"[A-Za-z0-9_-]+")
 _META_KEY_CHARACTERS_MAX = 128
@@ -129,6 +132,12 @@ def _service(found: Mapping[str, Any], *, node: str, manager: Manager) -> Servic
     )
     if service.ttl_s < 0 or (service.ttl_s == 0 and "TTL" in found and found["TTL"] != 0):
         raise BadInput("TTL must be > 0; leave it out for an instance that stays until deregistered", field="TTL")
+    if 0 < service.ttl_s < TTL_S_MIN:
+        raise BadInput(
+            f"TTL is {service.ttl_s * 1e9:.0f}ns; at least 1ms is accepted (numbers are nanoseconds; write 30s "
+            "for seconds)",
+            field="TTL",
+        )
     return service
 
 

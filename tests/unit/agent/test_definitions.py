@@ -1,0 +1,38 @@
+"""What configuration files define, and what is said of what can't be used."""
+
+import pytest
+
+from regista.agent import check_definitions, load_config
+from regista.model import ConfigError
+
+
+def loaded(path, content):
+    path.write_text(content)
+    return load_config(flags={"dev": True, "config_file": [path]}, environ={}, hostname="h")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('service { nam = "x" }', 'service "number 1" in the configuration: '),
+        ('service { name = "x"\n prot = 1 }', 'service "x" in the configuration: '),
+        ('check { name = "y"\n interval = "1s" }', 'check "y" in the configuration: '),
+    ],
+)
+def test_a_definition_that_cannot_be_used_is_told_with_its_file(tmp_path, content, words):
+    """Of many files the one with the mistake is named, and the definition in it."""
+    file = tmp_path / "a.hcl"
+    with pytest.raises(ConfigError) as told:
+        check_definitions(loaded(file, content))
+    assert str(told.value).startswith(f"{file}: {words}")
+
+
+def test_a_watch_that_cannot_be_used_is_told(tmp_path):
+    """Watches are looked at as well."""
+    with pytest.raises(ConfigError, match="watch number 1"):
+        check_definitions(loaded(tmp_path / "a.json", '{"watches": [{"type": "moon"}]}'))
+
+
+def test_what_can_be_used_is_passed_over(tmp_path):
+    """Nothing is raised for what an agent would take in."""
+    check_definitions(loaded(tmp_path / "a.hcl", 'service { name = "x" }\nwatches = []'))
