@@ -20,7 +20,7 @@ def ask(agent, name, qtype="A", *, tcp=False, edns=None):
     if edns:
         message.use_edns(0, payload=edns)
     send = dns.query.tcp if tcp else dns.query.udp
-    return send(message, host, port=int(port), timeout=5)
+    return send(message, host, port=int(port), timeout=20)
 
 
 def texts(answer):
@@ -144,7 +144,7 @@ def test_many_questions_on_one_connection(agent: Agent):
     agent.register(Name="web", ID="web-1", Address="10.0.0.7")
     host, _, port = agent.dns.rpartition(":")
     data = dns.message.make_query("web.service.consul", "A").to_wire()
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=20) as connection:
         connection.sendall(3 * (struct.pack("!H", len(data)) + data))
         stream = connection.makefile("rb")
         for _ in range(3):
@@ -206,7 +206,7 @@ def test_an_answer_comes_from_the_address_that_was_asked(tmp_path):
             port = int(agent.dns.rpartition(":")[2])
             message = dns.message.make_query("n1.node.consul", "A")
             for send in (dns.query.udp, dns.query.tcp):
-                assert rcode(send(message, asked, port=port, timeout=5)) == "NOERROR"
+                assert rcode(send(message, asked, port=port, timeout=20)) == "NOERROR"
 
 
 def test_every_client_address_is_answered_at(tmp_path):
@@ -218,7 +218,7 @@ def test_every_client_address_is_answered_at(tmp_path):
             host, _, port = address.rpartition(":")
             send = dns.query.udp if scheme == "udp" else dns.query.tcp
             message = dns.message.make_query("n1.node.consul", "A")
-            assert rcode(send(message, host, port=int(port), timeout=5)) == "NOERROR"
+            assert rcode(send(message, host, port=int(port), timeout=20)) == "NOERROR"
         assert len(found["DNSAddrs"]) == 4
         assert (found["DNSPort"], found["DNSDomain"]) == (0, "consul.")
 

@@ -30,7 +30,7 @@ def dns_port(agent):
 
 def ask(port, name, qtype="A"):
     """What a resolver answers: code and sorted data."""
-    found = dns.query.udp(dns.message.make_query(name, qtype), "127.0.0.1", port=port, timeout=5)
+    found = dns.query.udp(dns.message.make_query(name, qtype), "127.0.0.1", port=port, timeout=20)
     return dns.rcode.to_text(found.rcode()), sorted(data.to_text() for rrset in found.answer for data in rrset)
 
 

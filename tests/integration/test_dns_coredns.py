@@ -34,7 +34,7 @@ def corefile(agent_address, *, elsewhere=NOBODY, cache=""):
 
 
 def query(port, name, qtype="A", *, over=dns.query.udp, **fields):
-    return over(dns.message.make_query(name, qtype, **fields), "127.0.0.1", port=port, timeout=5)
+    return over(dns.message.make_query(name, qtype, **fields), "127.0.0.1", port=port, timeout=20)
 
 
 def ask(port, name, qtype="A"):

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from tests.agents import Agent, Waiter, eventually, running_agent
+from tests.agents import PROGRAM, Agent, Waiter, eventually, running_agent
 
 TTL_GRACE_S = 1.5
 
@@ -142,6 +142,18 @@ def test_a_body_that_is_still_coming_at_the_stop_is_taken(tmp_path):
         assert "late" in agent.get("/v1/agent/services").json
 
 
+def test_what_is_cut_off_at_the_stop_is_told(tmp_path):
+    """A request whose rest never comes holds up the stop for the grace, and the log says so."""
+    with running_agent(tmp_path, config={"registry": {"shutdown_grace": "200ms"}}) as agent:
+        host, _, port = agent.http.rpartition(":")
+        with socket.create_connection((host, int(port)), timeout=QUICK_S) as client:
+            client.sendall(b"PUT /v1/kv/never HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n")
+            agent.get("/v1/status/leader")
+            agent.terminate()
+            assert client.recv(1000) == b""
+        assert "requests not answered within 0.2s of the stop, and cut off: 1" in agent.log()
+
+
 def test_a_signal_right_after_the_ready_file_is_heard(tmp_path):
     """Whoever reads the ready file may stop the agent at once, and it ends cleanly all the same."""
     ready_file = tmp_path / "ready"
@@ -161,6 +173,22 @@ def test_the_ready_file_is_there_while_it_answers(tmp_path):
         assert agent.ready_file.exists()
         agent.terminate()
         assert not agent.ready_file.exists()
+
+
+def test_an_agent_that_can_write_no_ready_file_does_not_say_that_it_is_ready(tmp_path):
+    """Whoever started it waits for that file; the message names it, and what is wrong with it."""
+    command = [PROGRAM, "agent", "--dev", "--http-port", "0", "--dns-port", "0"]
+    done = subprocess.run(
+        [*command, "--ready-file", tmp_path / "missing" / "ready"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "is ready" not in done.stdout
+    assert f"{tmp_path}/missing/ready can't be written: No such file or directory" in done.stderr
 
 
 # ---- reload ----

@@ -36,7 +36,7 @@ def ready_text(ready: Ready) -> str:
         f"  node        {ready.node_name} in datacenter {ready.datacenter}",
         *(f"  {name:<11} {address}" for name, address in ready.listeners.items()),
         f"  data        {where}",
-        f"  registered  {ready.instances} instances, index {ready.index}",
+        f"  registered  {ready.instances} instance{'' if ready.instances == 1 else 's'}, index {ready.index}",
     ]
     if "http" in ready.listeners:
         lines.append(f"Try: curl http://{ready.listeners['http']}/v1/catalog/services")

@@ -20,16 +20,20 @@ logger = logging.getLogger(__name__)
 def say_ready(
     ready: Ready, greet: Callable[[Ready], str], config: AgentConfig, ending: contextlib.AsyncExitStack
 ) -> None:
-    """Greets, and writes the PID file and the ready file; both go at the end."""
+    """Writes the PID file and the ready file, which go at the end, and greets.
+
+    Raises:
+        ConfigError: a file can't be written; nobody was told that all is well.
+    """
     if config.pid_file:
         _write_whole(config.pid_file, b"%d\n" % os.getpid())
         ending.callback(config.pid_file.unlink, missing_ok=True)
-    print(greet(ready), flush=True)  # noqa: T201 - the one thing that the agent says to its starter
-    for warning in config.warnings:
-        logger.warning("%s", warning)
     if config.ready_file:
         _write_whole(config.ready_file, msgspec.json.encode({"pid": os.getpid(), **ready.listeners}) + b"\n")
         ending.callback(config.ready_file.unlink, missing_ok=True)
+    print(greet(ready), flush=True)  # noqa: T201 - the one thing that the agent says to its starter
+    for warning in config.warnings:
+        logger.warning("%s", warning)
 
 
 def _write_whole(path: Path, content: bytes) -> None:

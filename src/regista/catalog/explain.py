@@ -89,8 +89,13 @@ def _about_health(instance: Instance) -> Finding:
     failing = [entry for entry in instance.checks if entry.record.status != PASSING]
     if failing:
         return Finding("passing", "true", False, "; ".join(_told_check(entry) for entry in failing))
-    count = len(instance.checks)
-    because = f"all its {count} checks are passing" if count else "it has no checks, which counts as passing"
+    match len(instance.checks):
+        case 0:
+            because = "it has no checks, which counts as passing"
+        case 1:
+            because = "its only check is passing"
+        case count:
+            because = f"all its {count} checks are passing"
     return Finding("passing", "true", True, because)
 
 

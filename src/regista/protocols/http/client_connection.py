@@ -34,6 +34,7 @@ class Shared(Protocol):
     dispatcher: Dispatcher
     settings: HttpSettings
     stalled_count: int
+    unanswered_count: int
 
 
 class ClientConnection(RequestHandler):

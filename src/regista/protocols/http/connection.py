@@ -152,8 +152,9 @@ class Connection(ClientConnection):
         self._force_close = True
         under_way = self._task_handler if self._request_in_progress else self._answering
         if under_way is not None:
-            await asyncio.wait((under_way,), timeout=timeout)
+            _, late = await asyncio.wait((under_way,), timeout=timeout)
             under_way.cancel()
+            self._shared.unanswered_count += len(late)
         # It would wait as long again, twice.
         await super().shutdown(_END_S)
 
@@ -371,6 +372,7 @@ class ConnectionServer(web.Server):
         self.date = date
         self.clients = Clients(settings.clients_max)
         self.stalled_count = 0
+        self.unanswered_count = 0
         self.crowd = Crowd(settings, dispatcher.refused, connection_count=lambda: self.connection_count)
 
     def keep(self, raw: bytes, head: Head, response: Response, *, is_known: bool) -> None:

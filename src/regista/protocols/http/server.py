@@ -112,6 +112,10 @@ class HttpServer:
         if self._server is not None:
             self._server.pre_shutdown()
             await self._server.shutdown(grace_s)
+            if unanswered := self._server.unanswered_count:
+                logger.warning(
+                    "requests not answered within %gs of the stop, and cut off: %d", grace_s, unanswered
+                )
 
     def also_dispatching(self, table: RouteTable) -> Dispatcher:
         """A dispatcher for requests that come another way, whose refusals are counted with this server's."""
