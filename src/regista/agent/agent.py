@@ -65,7 +65,8 @@ class Agent:
         new_id: Callable[[], str],
         greet: Callable[[Ready], str] = ready_text,
     ) -> None:
-        self._config = self._told = config
+        self._config = config
+        self._told = config  # as it was given; the other's limits may be lowered until they fit
         self._greet = greet
         self._reload_config = reload
         self._clock = clock

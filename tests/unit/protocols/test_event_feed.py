@@ -302,13 +302,19 @@ class SlowClock:
         return self.now_s
 
 
-async def test_one_who_comes_between_slices_misses_nothing():
-    """Who has heard the log joins others only where they have come to the same place, whatever they listen to."""
+async def with_first_ear(count):
+    """A registry with such a clock, its first listener, and the task in which that hears so many keys."""
     registry = Registry(clock=SlowClock())
     first = Ear(registry)
     await first.until("caught up")
-    everything = asyncio.create_task(first.keys(24))
+    hearing = asyncio.create_task(first.keys(count))
     await settle()
+    return registry, first, hearing
+
+
+async def test_one_who_comes_between_slices_misses_nothing():
+    """Who has heard the log joins others only where they have come to the same place, whatever they listen to."""
+    registry, _, everything = await with_first_ear(24)
     later, written = [], []
     for number in range(12):
         registry.write(f"a{number}")
@@ -329,11 +335,7 @@ async def test_one_who_comes_between_slices_misses_nothing():
 
 async def test_one_who_leaves_before_joining_leaves_nothing_behind():
     """Who ends while waiting for the others' place is forgotten; who stays is not held up, nor when the others go."""
-    registry = Registry(clock=SlowClock())
-    first = Ear(registry)
-    await first.until("caught up")
-    hearing = asyncio.create_task(first.keys(100))
-    await settle()
+    registry, first, hearing = await with_first_ear(100)
     for number in range(60):
         registry.write(f"k{number}")
     gone, stays = Ear(registry), Ear(registry)
