@@ -469,7 +469,7 @@ def test_a_request_that_cannot_be_is_refused(unchanged, case):
 HOST = b"Host: x"
 CLOSE = b"Connection: close"
 PUT = b"PUT /v1/agent/service/register HTTP/1.1"
-PACKED = gzip.compress(b'{"Name": "packed", "Tags": ["one", "two"]}')
+PACKED = gzip.compress(b'{"Name": "packed", "Tags": ["one", "two"]}', mtime=0)
 GET = b"GET /v1/agent/services HTTP/1.1"
 
 WIRE_CASES = {

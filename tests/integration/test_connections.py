@@ -369,7 +369,7 @@ SAME = {
     "PUT without a body": (raw("PUT /v1/body"), 200),
     "PUT without a length": (raw("PUT /v1/body", length=False), 200),
     "PUT of 60 KB": (raw("PUT /v1/body", body=b"x" * 60_000), 200),
-    "PUT of gzip": (raw("PUT /v1/body", b"Content-Encoding: gzip", body=gzip.compress(b"packed")), 200),
+    "PUT of gzip": (raw("PUT /v1/body", b"Content-Encoding: gzip", body=gzip.compress(b"packed", mtime=0)), 200),
     "PUT in chunks": (raw("PUT /v1/body", CHUNKED, body=chunked(b"ab", b"c"), length=False), 200),
     "PUT of what is not read": (raw("PUT /v1/unread", body=b"hello"), 200),
     "PUT of too much": (raw("PUT /v1/small-body", body=b"x" * 11), 413),
