@@ -166,7 +166,10 @@ class Receiver:
 
 def firsts(deliveries):
     """Each event once, where it came first."""
-    return list({each.id: each for each in reversed(deliveries)}.values())[::-1]
+    found = {}
+    for each in deliveries:
+        found.setdefault(each.id, each)
+    return list(found.values())
 
 
 @contextlib.contextmanager
