@@ -302,7 +302,7 @@ def test_blocking_queries(tmp_path, rng, port):
         check_states(follower.noted, writer.writes)
 
 
-QUICK = {"retry_first": "10ms", "retry_most": "50ms", "timeout": "300ms", "cursor": "50ms"}
+QUICK = {"retry_first": "10ms", "retry_most": "50ms", "cursor": "50ms"}
 
 
 def deliveries(received):

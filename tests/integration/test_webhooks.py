@@ -15,7 +15,6 @@ from tests.receiver import CLOSE, HANG, OK, SECRET, SLOW, receiving
 QUICK = {
     "retry_first": "20ms",
     "retry_most": "100ms",
-    "timeout": "300ms",
     "cursor": "50ms",
     "refusals_max": 3,
 }
@@ -97,13 +96,16 @@ def test_what_is_wanted_is_delivered_in_order_and_signed(agent: Agent):
 
 
 @pytest.mark.parametrize("seed", [1, 2, None])
-def test_a_receiver_that_fails_in_every_way_loses_nothing(agent: Agent, seed):
+def test_a_receiver_that_fails_in_every_way_loses_nothing(tmp_path, seed):
     """Killed, slow, hanging, answering 500, 429 or half: each event is accepted in the end, in order, recognisably."""
     seed = seed if seed is not None else random.SystemRandom().randrange(2**32)
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails
     rng = random.Random(seed)
     did = [OK] * 6 + [500, 503, 429, HANG, CLOSE, SLOW]
-    with receiving(lambda _: rng.choice(did), answer_headers={"Retry-After": "0"}) as receiver:
+    with (
+        running_agent(tmp_path, config={"notify": {**QUICK, "timeout": "300ms"}}) as agent,
+        receiving(lambda _: rng.choice(did), answer_headers={"Retry-After": "0"}) as receiver,
+    ):
         subscription = subscribe(agent, receiver)
         for turn in range(6):
             put_keys(agent, turn * 10 + 1, turn * 10 + 10)
