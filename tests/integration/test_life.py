@@ -111,10 +111,10 @@ def test_a_silent_service_is_critical_until_it_is_heard_again(agent):
 
 def test_heartbeats_in_time_keep_a_service_passing(agent):
     """A service that is heard within its TTL never stops passing, and costs no index."""
-    agent.register(Name="web", Check={"CheckID": "beat", "TTL": "600ms"})
+    agent.register(Name="web", Check={"CheckID": "beat", "TTL": "2s"})
     agent.put("/v1/agent/check/pass/beat")
     before = agent.get("/v1/health/service/web?passing")
-    waiter = Waiter(agent, f"/v1/health/service/web?passing&index={before.index}&wait=1500ms")
+    waiter = Waiter(agent, f"/v1/health/service/web?passing&index={before.index}&wait=4s")
     while waiter.is_waiting:
         assert agent.put("/v1/agent/check/pass/beat").status == 200
         time.sleep(0.1)

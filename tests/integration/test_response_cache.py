@@ -1,6 +1,7 @@
 """The response cache of a real agent, as its clients see it."""
 
 import asyncio
+import contextlib
 import re
 import socket
 import threading
@@ -15,15 +16,20 @@ from regista.model import Batch, Check, Node, Put, Service
 
 PATH = "/v1/health/service/web"
 WAITING = 1000
-STALL_S = 0.5
+
+
+@contextlib.contextmanager
+def filled_agent(directory, *, stall_s):
+    """An agent with twenty instances, that cuts off who takes nothing of an answer for so long."""
+    with running_agent(directory, config={"http": {"stream_stall": f"{stall_s}s"}}) as agent:
+        for number in range(20):
+            agent.register(Name="web", ID=f"w{number}", Port=80, Check={"TTL": "1h", "Status": "passing"})
+        yield agent
 
 
 @pytest.fixture(scope="module")
 def agent(tmp_path_factory):
-    config = {"http": {"stream_stall": f"{STALL_S}s"}}
-    with running_agent(tmp_path_factory.mktemp("cache"), config=config) as agent:
-        for number in range(20):
-            agent.register(Name="web", ID=f"w{number}", Port=80, Check={"TTL": "1h", "Status": "passing"})
+    with filled_agent(tmp_path_factory.mktemp("cache"), stall_s=0.5) as agent:
         yield agent
 
 
@@ -177,18 +183,19 @@ def test_it_can_be_switched_off(tmp_path):
         assert counted(agent, "response_cache_misses_total") > 0
 
 
-def test_a_client_that_takes_its_answers_slowly_is_not_cut_off(agent):
+def test_a_client_that_takes_its_answers_slowly_is_not_cut_off(tmp_path):
     """Though the system's own buffer, full for longer than a client may take nothing, has the agent see no progress."""
-    host, _, port = agent.http.rpartition(":")
-    with socket.socket() as client:
+    stall_s = 1.5
+    with filled_agent(tmp_path, stall_s=stall_s) as agent, socket.socket() as client:
+        host, _, port = agent.http.rpartition(":")
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16 * 1024)
         client.settimeout(10)
         client.connect((host, int(port)))
         client.sendall(raw(PATH) * 1000)
         never = threading.Event()  # that it is slow is what only time can tell
-        ends_s = time.monotonic() + 4 * STALL_S
+        ends_s = time.monotonic() + 4 * stall_s
         while time.monotonic() < ends_s:
-            assert client.recv(8 * 1024)
+            assert client.recv(4 * 1024)
             assert not never.wait(0.02)
         # What the system had taken would come after that, too.
         assert f"127.0.0.1:{client.getsockname()[1]}" not in agent.log()
