@@ -28,7 +28,8 @@ from regista.model import Batch, Snapshot, Transaction
 from regista.store.frames import BadFrame, Unframer, frame
 from regista.store.remote import RemoteStore, unix_connection
 from regista.store.serving import LogServer
-from regista.store.sqlite import SqliteStore, StoreSettings
+from regista.store.settings import StoreSettings
+from regista.store.sqlite import SqliteStore
 from regista.store.tail import LogTail
 
 __all__ = [

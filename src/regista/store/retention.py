@@ -10,10 +10,8 @@ pages before it is a page long, so rows a little above half a page take a page e
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from regista.store.sqlite import StoreSettings
+from regista.store.settings import StoreSettings
 
 _PAGE_BYTES = 4096
 _PAGE_USABLE_BYTES = _PAGE_BYTES - 12  # less the page's own header and some of its index of cells

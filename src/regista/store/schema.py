@@ -117,7 +117,7 @@ def connect(path: Path | None) -> sqlite3.Connection:
     return connection
 
 
-def prove(connection: sqlite3.Connection | None, index: int) -> None:
+def prove(connection: sqlite3.Connection, index: int) -> None:
     """Returns after something was written that leaves no trace.
 
     Args:
@@ -126,7 +126,6 @@ def prove(connection: sqlite3.Connection | None, index: int) -> None:
     Raises:
         StoreUnavailable: it can't be.
     """
-    assert connection is not None
     try:
         connection.execute("BEGIN IMMEDIATE")
         # The page of a row that comes and goes is written all the same.

@@ -347,7 +347,7 @@ async def test_a_file_where_the_directory_should_be_is_told(tmp_path):
 
 async def _sql_in(store: SqliteStore, statement: str) -> int:
     """The number that a statement gives, through the store's own connection."""
-    return await store._in_writer(lambda: int(store._connection.execute(statement).fetchone()[0]))
+    return await store._in_writer(lambda: int(store._file._connection.execute(statement).fetchone()[0]))
 
 
 async def test_a_full_disk_stops_writes_only(tmp_path):
@@ -383,11 +383,11 @@ async def test_an_outage_is_logged_once_at_its_beginning_and_at_its_end(tmp_path
     async with opened(tmp_path) as (store, _):
         await store.commit(put("a"))
         for end in (store.prove, lambda: store.commit(put("b"))):
-            await store._in_writer(lambda: store._connection.execute("PRAGMA query_only = 1"))
+            await store._in_writer(lambda: store._file._connection.execute("PRAGMA query_only = 1"))
             for _ in range(3):
                 with pytest.raises(StoreUnavailable):
                     await store.commit(put("c"))
-            await store._in_writer(lambda: store._connection.execute("PRAGMA query_only = 0"))
+            await store._in_writer(lambda: store._file._connection.execute("PRAGMA query_only = 0"))
             await end()
             await end()
     begun = "the store can't be written: attempt to write a readonly database. Reads go on; nothing new is kept"
@@ -397,11 +397,11 @@ async def test_an_outage_is_logged_once_at_its_beginning_and_at_its_end(tmp_path
 async def test_a_proof_tells_a_store_that_cannot_be_written(tmp_path):
     """A store that takes no writes says so when it is tried, again and again, and no longer once it does."""
     async with opened(tmp_path) as (store, _):
-        await store._in_writer(lambda: store._connection.execute("PRAGMA query_only = 1"))
+        await store._in_writer(lambda: store._file._connection.execute("PRAGMA query_only = 1"))
         for _ in range(2):
             with pytest.raises(StoreUnavailable, match="can't be written"):
                 await store.prove()
-        await store._in_writer(lambda: store._connection.execute("PRAGMA query_only = 0"))
+        await store._in_writer(lambda: store._file._connection.execute("PRAGMA query_only = 0"))
         await store.prove()
         assert await store.commit(put("a")) == 1
 
@@ -410,11 +410,11 @@ async def test_a_failing_read_is_an_answer_too(tmp_path):
     """If conditions can't be looked up, whoever waits is told; nobody hangs and later writes go on."""
     async with opened(tmp_path) as (store, _):
         await store.commit(put("a"))
-        await store._in_writer(lambda: store._connection.execute("ALTER TABLE record RENAME TO away"))
+        await store._in_writer(lambda: store._file._connection.execute("ALTER TABLE record RENAME TO away"))
         wish = Transaction(put("b").changes, (Condition("node", "b", 0),))
         outcomes = await asyncio.gather(store.commit(wish), store.commit(wish), return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 2
-        await store._in_writer(lambda: store._connection.execute("ALTER TABLE away RENAME TO record"))
+        await store._in_writer(lambda: store._file._connection.execute("ALTER TABLE away RENAME TO record"))
         assert await store.commit(wish) == 2
 
 
@@ -422,7 +422,7 @@ async def test_a_log_that_cannot_be_read_is_told_in_our_words(tmp_path):
     """Whoever asks for changes gets one of the store's errors, not SQLite's."""
     async with opened(tmp_path) as (store, _):
         await store.commit(put("a"))
-        await store._in_writer(lambda: store._connection.execute("UPDATE log SET changes = '[[]]'"))
+        await store._in_writer(lambda: store._file._connection.execute("UPDATE log SET changes = '[[]]'"))
         with pytest.raises(StoreDamaged, match="is damaged"):
             await store.changes(0)
 
@@ -562,8 +562,8 @@ async def _bytes_of_a_fresh_store(directory: Path, services: Sequence[Service]) 
     async with opened(directory, StoreSettings(log_retention_s=0)) as (store, _):
         for begin in range(0, len(services), 1000):
             await store.commit(Transaction(tuple(map(Put, services[begin : begin + 1000]))))
-        await store._in_writer(lambda: store._connection.execute("DELETE FROM log"))
-        await store._in_writer(lambda: store._connection.execute("VACUUM"))
+        await store._in_writer(lambda: store._file._connection.execute("DELETE FROM log"))
+        await store._in_writer(lambda: store._file._connection.execute("VACUUM"))
     return _files_bytes(directory)
 
 
