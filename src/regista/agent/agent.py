@@ -29,7 +29,7 @@ from regista.agent.workers import Workers
 from regista.agent.writer import CatalogWriter
 from regista.catalog import Catalog, forget_tombstones
 from regista.model import BadInput, ConfigError, Node, RegistaError, StoreUnavailable, caused_by
-from regista.notify import Watch, read_watches
+from regista.notify import Watch
 from regista.protocols.http import HttpServer
 
 logger = logging.getLogger(__name__)
@@ -91,8 +91,7 @@ class Agent:
         """
         files_max = _prepare_process()
         config = self._config = _fitting(self._config, files_max)
-        definitions = read_definitions(config.services, config.checks, config.kind_rule, node=config.node_name)
-        watches = read_watches(config.watches)
+        definitions = read_definitions(config, config.kind_rule, node=config.node_name)
         around = Surroundings(
             means={"clock": self._clock, "wall_clock": self._wall_clock, "rng": self._rng},
             control=self,
@@ -111,7 +110,7 @@ class Agent:
             files = OpenFilesWatch(files_max)
             files.start()
             ending.callback(files.stop)
-            await inner.news.watches.set(watches)
+            await inner.news.watches.set(definitions.watches)
             ending.push_async_callback(inner.news.watches.close)
             self._set_watches = inner.news.watches.set
             # Before it says so: whoever reads that it is ready may send a signal at once.
@@ -208,18 +207,15 @@ class Agent:
             try:
                 config = self._reload_config()
                 before = self._config  # what the agent was started with, but for what is defined
-                definitions = read_definitions(
-                    config.services, config.checks, before.kind_rule, node=before.node_name
-                )
-                watches = read_watches(config.watches)
+                definitions = read_definitions(config, before.kind_rule, node=before.node_name)
                 await self._apply_definitions(definitions)
-                await self._set_watches(watches)
+                await self._set_watches(definitions.watches)
             except RegistaError as error:
                 logger.error("the configuration was not reloaded: %s", error)  # noqa: TRY400 - the text says all
                 raise
             set_up_logs(config.log_level, as_json=config.log_json)
             self._warn_of_reload(config)
-            counts = len(config.services), len(config.checks), len(watches)
+            counts = len(definitions.services), len(definitions.checks), len(definitions.watches)
             logger.info("reloaded: %d services, %d checks, %d watches defined", *counts)
 
     def _warn_of_reload(self, config: AgentConfig) -> None:

@@ -18,11 +18,13 @@ class Definition(dict[str, Any]):
 
     Attributes:
         source: the file's name, for messages.
+        number: the how manieth of its kind in the file, from 1.
     """
 
-    def __init__(self, content: Mapping[str, Any], source: str) -> None:
+    def __init__(self, content: Mapping[str, Any], source: str, number: int) -> None:
         super().__init__(content)
         self.source = source
+        self.number = number
 
 
 @dataclasses.dataclass(slots=True)
@@ -78,7 +80,8 @@ def read_layer(content: Mapping[str, Any], source: str, *, is_lenient: bool = Fa
         ("", "watches", layer.watches),
     ):
         try:
-            found.extend(Definition(each, source) for each in find_definitions(content, single, several))
+            contents = find_definitions(content, single, several)
+            found.extend(Definition(each, source, number) for number, each in enumerate(contents, start=1))
         except ConfigError as error:
             layer.problems.append(f"{source}: {error}")
     _Reader(layer, source, is_lenient=is_lenient).walk(content, "")

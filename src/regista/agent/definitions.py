@@ -1,4 +1,4 @@
-"""Services and checks from the configuration files: made true at the start and at each reload.
+"""Services, checks and watches from the configuration files: made true at the start and at each reload.
 
 Touches only what configuration made: an id that a caller of the API holds is left to that caller.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -27,7 +27,7 @@ from regista.catalog import (
 )
 from regista.health import KindRule
 from regista.model import CallerError, Check, ConfigError, caused_by
-from regista.notify import read_watches
+from regista.notify import Watch, read_watches
 from regista.protocols.consul import read_check, read_service, refuse_kind, refuse_kinds
 
 logger = logging.getLogger(__name__)
@@ -44,11 +44,10 @@ class Definitions:
 
     services: tuple[Registration, ...] = ()
     checks: tuple[Check, ...] = ()
+    watches: tuple[Watch, ...] = ()
 
 
-def read_definitions(
-    services: Iterable[Definition], checks: Iterable[Definition], kind_rule: KindRule, *, node: str
-) -> Definitions:
+def read_definitions(config: AgentConfig, kind_rule: KindRule, *, node: str) -> Definitions:
     """The definitions in the files' objects.
 
     Args:
@@ -58,18 +57,19 @@ def read_definitions(
         ConfigError: naming the file, the definition and its field.
     """
 
-    def read(what: str, number: int, value: Definition, reader: Callable[..., Any]) -> Any:
+    def read(what: str, value: Definition, reader: Callable[..., Any]) -> Any:
         try:
             found = reader(dict(value), node=node, manager="config")
             (refuse_kind if isinstance(found, Check) else refuse_kinds)(found, kind_rule)
         except CallerError as error:
-            called = value.get("name") or value.get("id") or f"number {number}"
+            called = value.get("name") or value.get("id") or f"number {value.number}"
             raise ConfigError(f'{value.source}: {what} "{called}" in the configuration: {error}') from error
         return found
 
     return Definitions(
-        tuple(read("service", number, each, read_service) for number, each in enumerate(services, start=1)),
-        tuple(read("check", number, each, read_check) for number, each in enumerate(checks, start=1)),
+        tuple(read("service", each, read_service) for each in config.services),
+        tuple(read("check", each, read_check) for each in config.checks),
+        read_watches((f"{each.source}: watch number {each.number}", each) for each in config.watches),
     )
 
 
@@ -79,8 +79,7 @@ def check_definitions(config: AgentConfig) -> None:
     Raises:
         ConfigError: as it would be told at the agent's start.
     """
-    read_definitions(config.services, config.checks, config.kind_rule, node=config.node_name)
-    read_watches(config.watches)
+    read_definitions(config, config.kind_rule, node=config.node_name)
 
 
 async def reconcile(

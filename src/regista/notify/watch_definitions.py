@@ -98,22 +98,25 @@ def _new_events(content: list[dict[str, Any]], before: list[dict[str, Any]] | No
     return NOTHING_YET if before is not None and not new else new
 
 
-def read_watches(definitions: Iterable[Mapping[str, Any]]) -> tuple[Watch, ...]:
+def read_watches(definitions: Iterable[tuple[str, Mapping[str, Any]]]) -> tuple[Watch, ...]:
     """The watches in the files' objects.
+
+    Args:
+        definitions: what each is called in messages, and the object.
 
     Raises:
         ConfigError: naming the watch and its field.
     """
-    found = tuple(_read_watch(number, each) for number, each in enumerate(definitions, start=1))
+    found = tuple(_read_watch(what, each) for what, each in definitions)
     if len(found) > WATCHES_MAX:
         raise ConfigError(f"the configuration has {len(found)} watches; an agent takes {WATCHES_MAX}.")
     return found
 
 
-def _read_watch(number: int, definition: Mapping[str, Any]) -> Watch:
-    fields = _Fields(f"watch number {number}", definition)
+def _read_watch(what: str, definition: Mapping[str, Any]) -> Watch:
+    fields = _Fields(what, definition)
     watch_type = fields.text("type") or fields.refuse("type", "it must be specified")
-    fields.what = f'watch number {number}, of the type "{watch_type}",'
+    fields.what = f'{what}, of the type "{watch_type}",'
     if watch_type not in _QUESTIONS:
         fields.refuse("type", f'"{watch_type}" is not supported; there are {", ".join(_QUESTIONS)}')
     path, parameters, title = _QUESTIONS[watch_type](fields)

@@ -1,5 +1,7 @@
 """What configuration files define, and what is said of what can't be used."""
 
+import re
+
 import pytest
 
 from regista.agent import check_definitions, load_config
@@ -17,6 +19,7 @@ def loaded(path, content):
         ('service { nam = "x" }', 'service "number 1" in the configuration: '),
         ('service { name = "x"\n prot = 1 }', 'service "x" in the configuration: '),
         ('check { name = "y"\n interval = "1s" }', 'check "y" in the configuration: '),
+        ('watches = [{type = "moon"}]', 'watch number 1, of the type "moon", in the configuration: type: '),
     ],
 )
 def test_a_definition_that_cannot_be_used_is_told_with_its_file(tmp_path, content, words):
@@ -27,10 +30,14 @@ def test_a_definition_that_cannot_be_used_is_told_with_its_file(tmp_path, conten
     assert str(told.value).startswith(f"{file}: {words}")
 
 
-def test_a_watch_that_cannot_be_used_is_told(tmp_path):
-    """Watches are looked at as well."""
-    with pytest.raises(ConfigError, match="watch number 1"):
-        check_definitions(loaded(tmp_path / "a.json", '{"watches": [{"type": "moon"}]}'))
+def test_a_definition_without_a_name_is_told_by_its_place_in_its_file(tmp_path):
+    """Whatever other files define before it."""
+    (tmp_path / "a.json").write_text('{"watches": [{"type": "nodes", "args": ["x"]}]}')
+    file = tmp_path / "b.json"
+    file.write_text('{"watches": [{"type": "nodes", "args": ["x"]}, {"type": "moon"}]}')
+    flags = {"dev": True, "config_file": [tmp_path / "a.json", file]}
+    with pytest.raises(ConfigError, match=f"^{re.escape(str(file))}: watch number 2, "):
+        check_definitions(load_config(flags=flags, environ={}, hostname="h"))
 
 
 def test_what_can_be_used_is_passed_over(tmp_path):

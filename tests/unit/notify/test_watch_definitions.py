@@ -15,7 +15,7 @@ ARGS = {"args": ["/bin/on-change", "-v"]}
 
 
 def read(**fields):
-    (watch,) = read_watches([fields])
+    (watch,) = read_watches([("a.hcl: watch number 1", fields)])
     return watch
 
 
@@ -70,8 +70,10 @@ def test_every_type_has_its_question(fields, target, title):
 )
 def test_what_is_wrong_is_named(fields, field):
     """The error names the watch and the field."""
-    with pytest.raises(ConfigError, match=rf"watch number 2,? .*in the configuration: {field}: ") as error:
-        read_watches([{"type": "nodes", **ARGS}, {**ARGS, **fields}])
+    with pytest.raises(ConfigError, match=rf"^a.hcl: watch number 2,? .*in the configuration: {field}: ") as error:
+        read_watches(
+            [("a.hcl: watch number 1", {"type": "nodes", **ARGS}), ("a.hcl: watch number 2", {**ARGS, **fields})]
+        )
     assert str(error.value).endswith(".")
 
 
@@ -127,9 +129,9 @@ def test_a_token_is_kept_out_of_the_question():
 def test_too_many_watches_are_refused():
     """The number of watches has a limit."""
     each = {"type": "nodes", **ARGS}
-    assert len(read_watches([each] * WATCHES_MAX)) == WATCHES_MAX
+    assert len(read_watches([("", each)] * WATCHES_MAX)) == WATCHES_MAX
     with pytest.raises(ConfigError, match="watches"):
-        read_watches([each] * (WATCHES_MAX + 1))
+        read_watches([("", each)] * (WATCHES_MAX + 1))
 
 
 def test_what_a_key_is_to_a_handler():

@@ -51,7 +51,7 @@ async def running(door, *definitions):
 
     async with aiohttp.ClientSession() as session:
         watches = Watches(door, session, sleep=sleep)
-        await watches.set(read_watches(definitions))
+        await watches.set(read_watches(("", each) for each in definitions))
         try:
             yield watches, slept
         finally:
@@ -226,10 +226,10 @@ async def test_a_change_of_the_configuration_is_taken_in(tmp_path):
     stays, goes = script(tmp_path / "stays"), script(tmp_path / "goes", type="services")
     async with running(door, stays) as (watches, _):
         await door.is_at_end.wait()
-        await watches.set(read_watches([stays, goes, goes]))
+        await watches.set(read_watches(("", each) for each in (stays, goes, goes)))
         assert len(watches) == 3
         await asyncio.sleep(0)  # lets the new ones ask
-        await watches.set(read_watches([stays]))
+        await watches.set(read_watches([("", stays)]))
         assert len(watches) == 1
         await watches.set([])
         assert len(watches) == 0
