@@ -11,16 +11,13 @@ import contextlib
 import logging
 import sys
 from collections.abc import Awaitable
-from typing import cast
 from urllib.parse import quote
 
-import msgspec
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from regista.agent.worker_wire import (
     PART_BYTES,
     Answer,
-    AnswerMessage,
     Body,
     Call,
     CallMessage,
@@ -40,7 +37,7 @@ from regista.protocols.http import (
     body_too_large,
     failure_response,
 )
-from regista.store import BadFrame, Unframer
+from regista.store import FramedConnection
 
 logger = logging.getLogger(__name__)
 
@@ -77,20 +74,19 @@ class CallServer:
             caller.close()
 
 
-class _Caller(asyncio.Protocol):
+class _Caller(FramedConnection[CallMessage]):
     """A connection of a worker's; and, to the handlers, the client's whose call is on it."""
 
     unacknowledged_bytes = sys.maxsize
     """What the client has taken is not known here."""
 
+    other = "a worker"
+
     def __init__(self, server: CallServer) -> None:
+        super().__init__(calls.decode)
         self._server = server
-        self._unframer = Unframer()
-        self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._body: asyncio.Queue[Body] | None = None
-        self._room = asyncio.Event()
-        self._room.set()
         self.watching: Watching | None = None
         self.client = ("", "")
         self.remote = ""
@@ -99,42 +95,21 @@ class _Caller(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Notes that the connection is there."""
-        self._transport = cast("asyncio.Transport", transport)
+        super().connection_made(transport)
         self._server.add(self)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """Notes that it has ended."""
-        self._transport = None
+        super().connection_lost(exc)
         self._server.remove(self)
         if self._task is not None:
             self._task.cancel()
         self._release()
 
-    def pause_writing(self) -> None:
-        """Sends nothing more for now."""
-        self._room.clear()
-
-    def resume_writing(self) -> None:
-        """Goes on to send."""
-        self._room.set()
-
-    def data_received(self, data: bytes) -> None:
-        """Takes what has arrived."""
-        try:
-            for payload in self._unframer.feed(data):
-                self._take(calls.decode(payload))
-        except (BadFrame, msgspec.MsgspecError):
-            logger.exception("a worker sent what is no message")
-            self.close()
-
-    def close(self) -> None:
-        """Ends the connection."""
-        if self._transport is not None:
-            self._transport.close()
-
     # ---- calls ----
 
-    def _take(self, message: CallMessage) -> None:
+    def take(self, message: CallMessage) -> None:
+        """Begins a call, or goes on with its body."""
         if isinstance(message, Call):
             self._begin(message)
         elif self._body is not None:
@@ -174,16 +149,16 @@ class _Caller(asyncio.Protocol):
 
     async def _send(self, response: Response, stream: ByteStream) -> None:
         async with contextlib.aclosing(stream):
-            self._write(_answer(response, is_stream=True))
+            self.send(framed(_answer(response, is_stream=True)))
             async for content in stream:
                 for start in range(0, len(content), PART_BYTES):
                     await self._room.wait()
-                    self._write(Part(content[start : start + PART_BYTES]))
-            self._write(End())
+                    self.send(framed(Part(content[start : start + PART_BYTES])))
+            self.send(framed(End()))
         self._end()
 
     def _answer(self, response: Response) -> None:
-        self._write(_answer(response, is_stream=False))
+        self.send(framed(_answer(response, is_stream=False)))
         self._end()
 
     def _end(self) -> None:
@@ -197,17 +172,13 @@ class _Caller(asyncio.Protocol):
         if watching is not None:
             watching.release()
 
-    def _write(self, message: AnswerMessage) -> None:
-        if self._transport is not None:
-            self._transport.write(framed(message))
-
     def _reader(self, call: Call) -> _BodyReader:
         return _BodyReader(self, call)
 
     async def fetch_body(self, bytes_max: int) -> bytes:
         """The body that the worker has kept back."""
         self._body = asyncio.Queue()
-        self._write(WantBody(bytes_max))
+        self.send(framed(WantBody(bytes_max)))
         parts: list[bytes] = []
         while True:
             body = await self._body.get()

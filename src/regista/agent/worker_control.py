@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
-
-import msgspec
+from typing import TypeVar
 
 from regista.agent.worker_wire import (
     Count,
@@ -25,7 +22,7 @@ from regista.agent.worker_wire import (
     from_main,
     from_worker,
 )
-from regista.store import BadFrame, Unframer
+from regista.store import FramedConnection
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +32,7 @@ ANSWER_S_MAX = 1.0
 T = TypeVar("T", Looked, Counted, Pong)
 
 
-class WorkerLink(asyncio.Protocol):
+class WorkerLink(FramedConnection[WorkerMessage]):
     """The main process's end of a worker's control.
 
     Args:
@@ -47,37 +44,18 @@ class WorkerLink(asyncio.Protocol):
         on_hello: Callable[[int, WorkerLink], None],
         on_ready: Callable[[int], None],
     ) -> None:
+        super().__init__(from_worker.decode)
         self._on_hello = on_hello
         self._on_ready = on_ready
         self._worker = -1
-        self._transport: asyncio.Transport | None = None
-        self._unframer = Unframer()
         self._numbers = 0
         self._questions: dict[int, asyncio.Future[WorkerMessage]] = {}
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Notes that the connection is there."""
-        self._transport = cast("asyncio.Transport", transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """Notes that it has ended."""
-        self._transport = None
+        super().connection_lost(exc)
         for question in self._questions.values():
             question.cancel()
-
-    def data_received(self, data: bytes) -> None:
-        """Takes what has arrived."""
-        try:
-            for payload in self._unframer.feed(data):
-                self._take(from_worker.decode(payload))
-        except (BadFrame, msgspec.MsgspecError):
-            logger.exception("worker %d sent what is no message", self._worker)
-            self.close()
-
-    def close(self) -> None:
-        """Ends the connection."""
-        if self._transport is not None:
-            self._transport.close()
 
     async def look(self, topics: list[str], index: int) -> Looked | None:
         """Who follows what, see `Look`; None if the worker does not answer."""
@@ -99,7 +77,7 @@ class WorkerLink(asyncio.Protocol):
         if self._transport is None:
             return None
         answer = self._questions[question.number] = asyncio.get_running_loop().create_future()
-        self._transport.write(framed(question))
+        self.send(framed(question))
         done, _ = await asyncio.wait((answer,), timeout=ANSWER_S_MAX)
         self._questions.pop(question.number, None)
         if not done or answer.cancelled():
@@ -108,9 +86,11 @@ class WorkerLink(asyncio.Protocol):
         assert isinstance(found, answer_type)
         return found
 
-    def _take(self, message: WorkerMessage) -> None:
+    def take(self, message: WorkerMessage) -> None:
+        """Tells what a worker says of itself, and gives answers to who asked."""
         if isinstance(message, Hello):
             self._worker = message.worker
+            self.other = f"worker {message.worker}"
             self._on_hello(message.worker, self)
         elif isinstance(message, Ready):
             self._on_ready(self._worker)
@@ -120,7 +100,7 @@ class WorkerLink(asyncio.Protocol):
                 question.set_result(message)
 
 
-class ControlClient(asyncio.Protocol):
+class ControlClient(FramedConnection[MainMessage]):
     """A worker's end of its control.
 
     Args:
@@ -137,45 +117,37 @@ class ControlClient(asyncio.Protocol):
         count: Callable[[Count], Counted],
         on_lost: Callable[[], None],
     ) -> None:
+        super().__init__(from_main.decode)
         self._worker = worker
         self._look = look
         self._count = count
         self._on_lost = on_lost
-        self._transport: asyncio.Transport | None = None
-        self._unframer = Unframer()
         self._looking: set[asyncio.Task[None]] = set()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Notes that the connection is there."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._send(Hello(self._worker))
+        """Says which worker this is."""
+        super().connection_made(transport)
+        self.send(framed(Hello(self._worker)))
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """Notes that it has ended."""
-        self._transport = None
+        super().connection_lost(exc)
         self._on_lost()
 
-    def data_received(self, data: bytes) -> None:
-        """Takes what has arrived."""
-        with contextlib.suppress(BadFrame):
-            for payload in self._unframer.feed(data):
-                message = from_main.decode(payload)
-                if isinstance(message, Count):
-                    self._send(self._count(message))
-                elif isinstance(message, Ping):
-                    self._send(Pong(message.number))
-                else:
-                    task = asyncio.create_task(self._answer(message))
-                    self._looking.add(task)
-                    task.add_done_callback(self._looking.discard)
+    def take(self, message: MainMessage) -> None:
+        """Answers a question."""
+        if isinstance(message, Count):
+            self.send(framed(self._count(message)))
+        elif isinstance(message, Ping):
+            self.send(framed(Pong(message.number)))
+        else:
+            task = asyncio.create_task(self._answer(message))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
 
     def say_ready(self) -> None:
         """Says that the worker answers."""
-        self._send(Ready())
+        self.send(framed(Ready()))
 
     async def _answer(self, message: Look) -> None:
-        self._send(await self._look(message))
-
-    def _send(self, message: WorkerMessage) -> None:
-        if self._transport is not None:
-            self._transport.write(framed(message))
+        self.send(framed(await self._look(message)))

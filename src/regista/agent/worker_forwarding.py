@@ -7,9 +7,6 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import cast
-
-import msgspec
 
 from regista.agent.worker_wire import (
     PART_BYTES,
@@ -17,7 +14,6 @@ from regista.agent.worker_wire import (
     AnswerMessage,
     Body,
     Call,
-    CallMessage,
     End,
     Part,
     WantBody,
@@ -27,7 +23,7 @@ from regista.agent.worker_wire import (
 )
 from regista.model import StoreUnavailable
 from regista.protocols.http import ByteStream, Request, Response
-from regista.store import BadFrame, Unframer
+from regista.store import FramedConnection
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +72,7 @@ class Forwarder:
         body, has_more = await _small_body(request)
         link = await self._link()
         try:
-            link.send(_call(request, body, has_more=has_more))
+            link.send(framed(_call(request, body, has_more=has_more)))
             while isinstance(message := await link.receive(), WantBody):
                 await _send_body(link, await request.body(message.bytes_max))
             assert isinstance(message, Answer)
@@ -86,7 +82,7 @@ class Forwarder:
             raise asyncio.CancelledError from None
         except BaseException:
             # Whatever it was, the main process is to stop answering a client that is gone.
-            link.close()
+            link.abort()
             raise
         if message.is_stream:
             return _response(message, _Stream(link, self._give_back))
@@ -98,7 +94,7 @@ class Forwarder:
     def close(self) -> None:
         """Ends the connections on which nothing is under way."""
         for link in self._idle:
-            link.close()
+            link.abort()
         self._idle.clear()
 
     async def _link(self) -> _Link:
@@ -116,56 +112,34 @@ class Forwarder:
         if len(self._idle) < _IDLE_LINKS_MAX and not link.is_lost:
             self._idle.append(link)
         else:
-            link.close()
+            link.abort()
 
 
-class _Link(asyncio.Protocol):
+class _Link(FramedConnection[AnswerMessage]):
     """A connection to the main process, which carries one call at a time."""
 
+    other = "the main process"
+
     def __init__(self) -> None:
-        self._transport: asyncio.Transport | None = None
-        self._unframer = Unframer()
+        super().__init__(answers.decode)
         self._arrived: deque[AnswerMessage] = deque()
         self._waiter: asyncio.Future[None] | None = None
         self._is_paused = False
-        self._room = asyncio.Event()
-        self._room.set()
         self.is_lost = False
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Notes that the connection is there."""
-        self._transport = cast("asyncio.Transport", transport)
-
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """Notes that it has ended."""
+        super().connection_lost(exc)
         self.is_lost = True
-        self._room.set()
         self._wake_up()
 
-    def pause_writing(self) -> None:
-        """Sends nothing more for now."""
-        self._room.clear()
-
-    def resume_writing(self) -> None:
-        """Goes on to send."""
-        self._room.set()
-
-    def data_received(self, data: bytes) -> None:
-        """Takes what has arrived."""
-        try:
-            self._arrived += [answers.decode(payload) for payload in self._unframer.feed(data)]
-        except (BadFrame, msgspec.MsgspecError):
-            logger.exception("the main process sent what is no message")
-            self.close()
+    def take(self, message: AnswerMessage) -> None:
+        """Keeps a message for whoever receives it."""
+        self._arrived.append(message)
         if len(self._arrived) > _HELD_PARTS_MAX and not self._is_paused and self._transport is not None:
             self._is_paused = True
             self._transport.pause_reading()
         self._wake_up()
-
-    def send(self, message: CallMessage) -> None:
-        """Sends a message."""
-        assert self._transport is not None
-        self._transport.write(framed(message))
 
     async def wait_room(self) -> None:
         """Returns once the main process takes more."""
@@ -188,11 +162,10 @@ class _Link(asyncio.Protocol):
             self._transport.resume_reading()
         return message
 
-    def close(self) -> None:
+    def abort(self) -> None:
         """Ends the connection, and with it what is under way on it."""
         self.is_lost = True
-        if self._transport is not None:
-            self._transport.abort()
+        super().abort()
 
     def _wake_up(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -226,7 +199,7 @@ class _Stream:
     async def aclose(self) -> None:
         """See `ByteStream`."""
         if self._link is not None:
-            self._link.close()
+            self._link.abort()
             self._link = None
 
 
@@ -246,7 +219,8 @@ async def _small_body(request: Request) -> tuple[bytes, bool]:
 async def _send_body(link: _Link, body: bytes) -> None:
     for start in range(0, len(body) or 1, PART_BYTES):
         await link.wait_room()
-        link.send(Body(body[start : start + PART_BYTES], is_last=start + PART_BYTES >= len(body)))
+        part = Body(body[start : start + PART_BYTES], is_last=start + PART_BYTES >= len(body))
+        link.send(framed(part))
 
 
 def _call(request: Request, body: bytes, *, has_more: bool) -> Call:

@@ -25,7 +25,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from regista.model import Batch, Snapshot, Transaction
-from regista.store.frames import BadFrame, Unframer, frame
+from regista.store.framed_connection import FramedConnection
+from regista.store.frames import frame
 from regista.store.remote import RemoteStore, unix_connection
 from regista.store.serving import LogServer
 from regista.store.settings import StoreSettings
@@ -33,15 +34,14 @@ from regista.store.sqlite import SqliteStore
 from regista.store.tail import LogTail
 
 __all__ = [
-    "BadFrame",
     "BatchListener",
+    "FramedConnection",
     "LogServer",
     "LogTail",
     "RemoteStore",
     "SqliteStore",
     "Store",
     "StoreSettings",
-    "Unframer",
     "frame",
     "unix_connection",
 ]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 
 from regista.model import BadInput, Batch, Conflict, Entry, Record, Snapshot, StoreUnavailable, Transaction
-from regista.store.frames import BadFrame, Unframer
+from regista.store.framed_connection import FramedConnection
 from regista.store.sharing import Sharing
 from regista.store.wire import (
     Aside,
@@ -321,29 +321,25 @@ class _Arriving:
         return Snapshot(self._begin.index, self._begin.floor_index, self._entries, self._recent)
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(FramedConnection[FromServer]):
     """The connection to the server."""
 
+    other = "the server of the log"
+
     def __init__(self, store: RemoteStore) -> None:
+        super().__init__(from_server.decode)
         self._store = store
-        self._unframer = Unframer()
-        self._transport: asyncio.Transport | None = None
+
+    def take(self, message: FromServer) -> None:
+        """Gives it to the store."""
+        self._store.take(message)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Notes that the connection is there."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._store.connected(self._transport)
+        """Tells the store."""
+        super().connection_made(transport)
+        self._store.connected(cast("asyncio.Transport", transport))
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Notes that it has ended."""
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tells the store."""
+        super().connection_lost(exc)
         self._store.disconnected()
-
-    def data_received(self, data: bytes) -> None:
-        """Takes what has arrived."""
-        try:
-            for payload in self._unframer.feed(data):
-                self._store.take(from_server.decode(payload))
-        except (BadFrame, KeyError, msgspec.MsgspecError):
-            logger.exception("the server of the log sent what is no message")
-            assert self._transport is not None
-            self._transport.abort()

@@ -36,7 +36,7 @@ from regista.model import (
     RegistaError,
     StoreUnavailable,
 )
-from regista.store.frames import BadFrame, Unframer
+from regista.store.framed_connection import FramedConnection
 from regista.store.tail import LogTail
 from regista.store.wire import (
     Aside,
@@ -181,24 +181,22 @@ class LogServer:
             follower.close()
 
 
-class _Follower(asyncio.Protocol):
+class _Follower(FramedConnection[Open | Commit | Ask]):
     """A follower's connection.
 
     Attributes:
         is_live: whether it has been sent everything, and is to be sent the next at once.
     """
 
+    other = "a follower"
+
     def __init__(self, server: LogServer) -> None:
+        super().__init__(from_follower.decode)
         self._server = server
-        self._unframer = Unframer()
-        self._transport: asyncio.Transport | None = None
-        self._name = "a follower"
         self._sent_index = 0
         # What was said beside the log and not sent yet, in order.
         self._asides: dict[Name, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._room = asyncio.Event()
-        self._room.set()
         self._is_behind = asyncio.Event()
         self.is_live = False
 
@@ -206,12 +204,12 @@ class _Follower(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Notes that the connection is there."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=_UNSENT_BYTES_MAX)
+        super().connection_made(transport)
+        cast("asyncio.Transport", transport).set_write_buffer_limits(high=_UNSENT_BYTES_MAX)
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+    def connection_lost(self, exc: Exception | None) -> None:
         """Notes that it has ended."""
-        self._transport = None
+        super().connection_lost(exc)
         self.is_live = False
         self._server.remove(self)
         for task in self._tasks:
@@ -219,33 +217,10 @@ class _Follower(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """Sends nothing more for now."""
-        self._room.clear()
+        super().pause_writing()
         if self.is_live:
             self.is_live = False
             self._is_behind.set()
-
-    def resume_writing(self) -> None:
-        """Goes on to send."""
-        self._room.set()
-
-    def data_received(self, data: bytes) -> None:
-        """Takes what has arrived."""
-        try:
-            for payload in self._unframer.feed(data):
-                self._take(from_follower.decode(payload))
-        except (BadFrame, msgspec.MsgspecError) as error:
-            logger.warning("%s sent what is no message, and is let go: %s", self._name, error)
-            self.close()
-
-    def close(self) -> None:
-        """Ends the connection."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def send(self, message: bytes) -> None:
-        """Sends a message that is ready."""
-        if self._transport is not None:
-            self._transport.write(message)
 
     def send_news(self, index: int, message: bytes) -> None:
         """Sends the batch of this index, which comes after the last that was sent."""
@@ -256,9 +231,10 @@ class _Follower(asyncio.Protocol):
         """Notes that something was said that is to be sent later."""
         self._asides[name] = None
 
-    def _take(self, message: Open | Commit | Ask) -> None:
+    def take(self, message: Open | Commit | Ask) -> None:
+        """Answers a question; or begins to send all that is there, and each batch from then on."""
         if isinstance(message, Open):
-            self._name = message.name
+            self.other = message.name
             self._server.add(self)
             self._start(self._keep_up())
         elif len(self._tasks) > _QUESTIONS_MAX:
@@ -318,7 +294,7 @@ class _Follower(asyncio.Protocol):
             await self._catch_up()
             self._is_behind.clear()
             await self._is_behind.wait()
-            logger.debug("%s does not keep up", self._name)
+            logger.debug("%s does not keep up", self.other)
 
     async def _catch_up(self) -> None:
         """Returns once it is live."""
@@ -338,7 +314,7 @@ class _Follower(asyncio.Protocol):
                 self.is_live = True
                 break
         if self._sent_index - began_index > TAIL_BATCHES:
-            logger.warning("%s has caught up, from index %d to %d", self._name, began_index, self._sent_index)
+            logger.warning("%s has caught up, from index %d to %d", self.other, began_index, self._sent_index)
 
     async def _send_missed_batches(self) -> None:
         server = self._server
@@ -347,14 +323,14 @@ class _Follower(asyncio.Protocol):
         except Compacted:
             logger.warning(
                 "%s is at index %d, and the log begins after %d: it is sent a new snapshot",
-                self._name,
+                self.other,
                 self._sent_index,
                 server.log.floor_index,
             )
             await self._send_snapshot()
             return
         except StoreUnavailable as error:
-            logger.warning("%s waits for the log, which can't be read: %s", self._name, error)
+            logger.warning("%s waits for the log, which can't be read: %s", self.other, error)
             await asyncio.sleep(_RETRY_S)
             return
         for batch in batches:

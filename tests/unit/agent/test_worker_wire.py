@@ -4,7 +4,7 @@ import dataclasses
 
 from regista.agent.worker_wire import Counted, framed, from_worker
 from regista.protocols.dns import DnsCounters, summed
-from regista.store import Unframer
+from regista.store.frames import Unframer
 
 
 def dns_counters(times):
