@@ -66,7 +66,7 @@ WRONG = [
     (b'{"rows":[["web","w1","5xx",1,null,"n1",1],', "rows"),
     (b'{"rows":[["web","w1","5xx",1,null,"n1",1]],"rows":[]}', "rows"),
     ({"rows": [["web"]]}, "rows[0]"),
-    ({"Row": []}, ""),
+    ({"Row": []}, "Row"),
     ([FULL], ""),
     (b"", ""),
     (b"{", ""),

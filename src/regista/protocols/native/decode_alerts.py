@@ -7,7 +7,7 @@ is ignored, so that an answer can be sent back.
 from __future__ import annotations
 
 import re
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
@@ -18,11 +18,11 @@ from regista.model import (
     AlertMatcher,
     AlertRule,
     AlertSilence,
-    BadInput,
     format_duration,
     parse_duration_s,
     parse_point,
 )
+from regista.protocols.native.bodies import decode_body, invalid
 
 BODY_BYTES_MAX = 256 * 1024
 """A rule at all its limits takes less."""
@@ -36,8 +36,6 @@ _SECRET_CHARACTERS = range(16, 257)
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _CHANNEL_KINDS = ("apprise", "webhook", "alertmanager")
-
-B = TypeVar("B", bound=msgspec.Struct)
 
 
 class _Rule(msgspec.Struct, forbid_unknown_fields=True):
@@ -90,18 +88,23 @@ class _Silence(msgspec.Struct, forbid_unknown_fields=True):
     state: Any = None
 
 
+_decode_rule = msgspec.json.Decoder(_Rule).decode
+_decode_channel = msgspec.json.Decoder(_Channel).decode
+_decode_silence = msgspec.json.Decoder(_Silence).decode
+
+
 def decode_rule(body: bytes, name: str) -> AlertRule:
     """The rule in a body.
 
     Raises:
         BadInput: it has not the form; names the field.
     """
-    found = _decode(body, _Rule)
+    found = decode_body(body, _decode_rule)
     if found.severity not in SEVERITIES:
-        raise _invalid("severity", f"it is one of {', '.join(SEVERITIES)}")
+        raise invalid("severity", f"it is one of {', '.join(SEVERITIES)}")
     if len(found.channels) > _CHANNELS_MAX or len(found.group_by) > _CHANNELS_MAX:
         field = "channels" if len(found.channels) > _CHANNELS_MAX else "group_by"
-        raise _invalid(field, f"there are {_CHANNELS_MAX} at the most")
+        raise invalid(field, f"there are {_CHANNELS_MAX} at the most")
     return AlertRule(
         name=name,
         rule_kind=found.kind,
@@ -128,21 +131,21 @@ def decode_channel(body: bytes, name: str) -> AlertChannel:
     Raises:
         BadInput: it has not the form; names the field, and never repeats what is in it.
     """
-    found = _decode(body, _Channel)
+    found = decode_body(body, _decode_channel)
     if not _NAME.fullmatch(name):
-        raise _invalid("name", "letters, digits and _ . - make a name, 128 of them at the most")
+        raise invalid("name", "letters, digits and _ . - make a name, 128 of them at the most")
     if found.kind not in _CHANNEL_KINDS:
-        raise _invalid("kind", f"it is one of {', '.join(_CHANNEL_KINDS)}")
+        raise invalid("kind", f"it is one of {', '.join(_CHANNEL_KINDS)}")
     if not 0 < len(found.url) <= _URL_CHARACTERS_MAX or not found.url.isprintable():
-        raise _invalid("url", f"it has from 1 to {_URL_CHARACTERS_MAX} characters, all printable")
+        raise invalid("url", f"it has from 1 to {_URL_CHARACTERS_MAX} characters, all printable")
     for field, kind in (("secret", "webhook"), ("token", "alertmanager")):
         value = getattr(found, field)
         if value and found.kind != kind:
-            raise _invalid(field, f"only channels of the kind {kind} have one")
+            raise invalid(field, f"only channels of the kind {kind} have one")
         if not value.isascii() or not value.isprintable() or len(value) > _URL_CHARACTERS_MAX:
-            raise _invalid(field, "it is of printable ASCII characters")
+            raise invalid(field, "it is of printable ASCII characters")
     if found.secret not in ("", SET) and len(found.secret) not in _SECRET_CHARACTERS:
-        raise _invalid("secret", f"it has from {_SECRET_CHARACTERS[0]} to {_SECRET_CHARACTERS[-1]} characters")
+        raise invalid("secret", f"it has from {_SECRET_CHARACTERS[0]} to {_SECRET_CHARACTERS[-1]} characters")
     return AlertChannel(
         name=name,
         channel_kind=found.kind,
@@ -162,16 +165,16 @@ def decode_silence(body: bytes, silence_id: str, *, now_s: float) -> AlertSilenc
     Raises:
         BadInput: it has not the form; names the field.
     """
-    found = _decode(body, _Silence)
+    found = decode_body(body, _decode_silence)
     if not _NAME.fullmatch(silence_id):
-        raise _invalid("id", "letters, digits and _ . - make an id, 128 of them at the most")
+        raise invalid("id", "letters, digits and _ . - make an id, 128 of them at the most")
     if bool(found.ends) == bool(found.duration):
-        raise _invalid("ends", "give either that, or duration")
+        raise invalid("ends", "give either that, or duration")
     starts_s = _moment_s(found.starts, "starts") if found.starts else now_s
     ends_s = _moment_s(found.ends, "ends") if found.ends else starts_s + _seconds(found.duration, "duration")
     for field in ("author", "comment"):
         if len(getattr(found, field)) > _TEXT_CHARACTERS_MAX:
-            raise _invalid(field, f"it has {_TEXT_CHARACTERS_MAX} characters at the most")
+            raise invalid(field, f"it has {_TEXT_CHARACTERS_MAX} characters at the most")
     return AlertSilence(
         id=silence_id,
         matchers=tuple(parse_matcher(text) for text in found.matchers),
@@ -192,39 +195,20 @@ def duration_text(seconds: float) -> str:
     return format_duration(seconds) if seconds else ""
 
 
-def _decode(body: bytes, form: type[B]) -> B:
-    try:
-        return msgspec.json.decode(body, type=form)
-    except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".")
-        if not field:
-            # A field that is missing or unknown is named by the problem of the whole.
-            named = re.search(r"field `([^`]*)`", problem)
-            field = named[1] if named else ""
-        raise BadInput(f"Invalid {field or 'body'}: {problem}", field=field) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"Request decode failed: {error}") from error
-
-
 def _seconds(text: str, field: str) -> float:
     if not text:
         return 0.0
     try:
         seconds = parse_duration_s(text)
     except ValueError as error:
-        raise _invalid(field, f"{error}; write it as 90s, 5m or 72h") from None
+        raise invalid(field, f"{error}; write it as 90s, 5m or 72h") from None
     if not 0 <= seconds <= _DURATION_S_MAX:
-        raise _invalid(field, "it is from 0s to 366 days (8784h)")
+        raise invalid(field, "it is from 0s to 366 days (8784h)")
     return seconds
 
 
 def _moment_s(text: str, field: str) -> float:
     moment = parse_point(text, field=field)
     if isinstance(moment, int):
-        raise _invalid(field, "write a time with its zone such as 2026-11-24T07:08:09Z")
+        raise invalid(field, "write a time with its zone such as 2026-11-24T07:08:09Z")
     return moment
-
-
-def _invalid(field: str, problem: str) -> BadInput:
-    return BadInput(f"Invalid {field}: {problem}", field=field)

@@ -10,10 +10,8 @@ from urllib.parse import urlsplit
 import msgspec
 
 from regista.catalog import EVENT_TYPES, types_like
-from regista.model import BadInput, Subscription
-
-SET = "set"
-"""What shows of a secret, and what is sent back for one that is to stay."""
+from regista.model import SET, Subscription
+from regista.protocols.native.bodies import decode_body, invalid
 
 _NAME_CHARACTERS_MAX = 128
 _URL_CHARACTERS_MAX = 2048
@@ -87,20 +85,13 @@ def decode_subscription(
     Raises:
         BadInput: it can't be used; names the field.
     """
-    try:
-        found = _decode(body)
-    except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        field = path.rstrip("`").lstrip(".") or _named(problem)
-        raise BadInput(f"Invalid {field or 'body'}: {problem}", field=field) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadInput(f"Request decode failed: {error}") from error
+    found = decode_body(body, _decode)
     _check_texts(found)
     # A URL as it is shown, with its secrets struck out, is looked at again when it is known what stands there.
     _check_url(found.url, host_problem)
     headers = _headers(found, is_new=is_new)
     if found.after_index is not None and not 0 <= found.after_index < 2**63:
-        raise _invalid("after_index", "it is an index, from 0 to that of the last transaction")
+        raise invalid("after_index", "it is an index, from 0 to that of the last transaction")
     return Subscription(
         id=subscription_id,
         url=found.url,
@@ -118,89 +109,78 @@ def decode_subscription(
     )
 
 
-def _named(problem: str) -> str:
-    """The field that a problem of the body as a whole names, such as one that is missing or unknown."""
-    found = re.search(r"field `([^`]*)`", problem)
-    return found[1] if found else ""
-
-
-def _invalid(field: str, problem: str) -> BadInput:
-    """Names the field, and never repeats its value: it may be secret."""
-    return BadInput(f"Invalid {field}: {problem}", field=field)
-
-
 def _check_texts(found: _Body) -> None:
     if len(found.name) > _NAME_CHARACTERS_MAX or not found.name.isprintable():
-        raise _invalid("name", f"it has at most {_NAME_CHARACTERS_MAX} characters, all printable")
+        raise invalid("name", f"it has at most {_NAME_CHARACTERS_MAX} characters, all printable")
     for field in _WORD_FIELDS:
         words: tuple[str, ...] = getattr(found, field)
         if len(words) > _WORDS_MAX:
-            raise _invalid(field, f"it lists {len(words)} things; at most {_WORDS_MAX}")
+            raise invalid(field, f"it lists {len(words)} things; at most {_WORDS_MAX}")
         if not all(0 < len(word) <= _WORD_CHARACTERS_MAX and word.isprintable() for word in words):
             problem = f"each of its words has from 1 to {_WORD_CHARACTERS_MAX} characters, all printable"
-            raise _invalid(field, problem)
+            raise invalid(field, problem)
     for word in found.types:
         if not types_like(word):
-            raise _invalid("types", f'there is no event of type "{word}"; there are {", ".join(EVENT_TYPES)}')
+            raise invalid("types", f'there is no event of type "{word}"; there are {", ".join(EVENT_TYPES)}')
     if len(found.key_prefix) > _KEY_CHARACTERS_MAX:
-        raise _invalid("key_prefix", f"it has at most {_KEY_CHARACTERS_MAX} characters")
+        raise invalid("key_prefix", f"it has at most {_KEY_CHARACTERS_MAX} characters")
 
 
 def _check_url(url: str, host_problem: Callable[[str], str]) -> None:
     if len(url) > _URL_CHARACTERS_MAX:
-        raise _invalid("url", f"it has at most {_URL_CHARACTERS_MAX} characters")
+        raise invalid("url", f"it has at most {_URL_CHARACTERS_MAX} characters")
     if not re.fullmatch(r"[\x21-\x7e]+", url) or "\\" in url:
-        raise _invalid("url", "it has characters that a URL can't have; write them as %XX")
+        raise invalid("url", "it has characters that a URL can't have; write them as %XX")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        raise _invalid("url", "it is no URL such as https://example.com/hook") from None
+        raise invalid("url", "it is no URL such as https://example.com/hook") from None
     if parts.scheme not in ("http", "https"):
-        raise _invalid("url", "it begins with http:// or https://")
+        raise invalid("url", "it begins with http:// or https://")
     if not parts.hostname or "%" in parts.hostname or port == 0:
-        raise _invalid("url", "it has no host and port that something can be sent to")
+        raise invalid("url", "it has no host and port that something can be sent to")
     if parts.fragment:
-        raise _invalid("url", "what follows # is never sent; leave it out")
+        raise invalid("url", "what follows # is never sent; leave it out")
     problem = host_problem(parts.hostname)
     if problem:
-        raise _invalid("url", problem)
+        raise invalid("url", problem)
 
 
 def _secret(text: str, *, is_new: bool) -> str:
     if text in ("", SET):
         if is_new:
-            raise _invalid("secret", "give one, which deliveries are signed with: some 32 random characters")
+            raise invalid("secret", "give one, which deliveries are signed with: some 32 random characters")
         return ""
     if not (_SECRET_CHARACTERS_MIN <= len(text) <= _SECRET_CHARACTERS_MAX and text.isprintable()):
         bounds = f"from {_SECRET_CHARACTERS_MIN} to {_SECRET_CHARACTERS_MAX}"
-        raise _invalid("secret", f"it has {bounds} characters, all printable")
+        raise invalid("secret", f"it has {bounds} characters, all printable")
     return text
 
 
 def _headers(found: _Body, *, is_new: bool) -> dict[str, str]:
     """The headers; those that are to stay are empty."""
     if len(found.headers) > _HEADERS_MAX:
-        raise _invalid("headers", f"there are {len(found.headers)}; at most {_HEADERS_MAX}")
+        raise invalid("headers", f"there are {len(found.headers)}; at most {_HEADERS_MAX}")
     headers = {name: _header(name, value, is_new=is_new) for name, value in found.headers.items()}
     if len({name.lower() for name in headers}) < len(headers):
-        raise _invalid("headers", "one is there twice; names are the same in any case")
+        raise invalid("headers", "one is there twice; names are the same in any case")
     if "@" in urlsplit(found.url).netloc and _has(headers, "authorization"):
-        raise _invalid("headers", "Authorization and credentials in the URL are one too many; leave one out")
+        raise invalid("headers", "Authorization and credentials in the URL are one too many; leave one out")
     return headers
 
 
 def _header(name: str, value: str, *, is_new: bool) -> str:
     shown = name[:128]
     if not _HEADER_NAME.fullmatch(name):
-        raise BadInput(f'Invalid headers: "{shown}" is no name of a header', field="headers")
+        raise invalid("headers", f'"{shown}" is no name of a header')
     if name.lower() in _OWN_HEADERS or name.lower().startswith("x-regista-"):
-        raise BadInput(f"Invalid headers: {shown} is set by Regista; leave it out", field="headers")
+        raise invalid("headers", f"{shown} is set by Regista; leave it out")
     if value == SET and not is_new:
         return ""
     if len(value) > _HEADER_CHARACTERS_MAX or not _HEADER_VALUE.fullmatch(value):
         problem = f"the value of {shown} has from 1 to {_HEADER_CHARACTERS_MAX} characters of ASCII on one line"
-        raise _invalid("headers", problem)
+        raise invalid("headers", problem)
     return value
 
 

@@ -27,6 +27,7 @@ from regista.balance import (
 from regista.health import HostState, PassiveSettings, PassiveState
 from regista.model import BadInput, Forbidden, TooLarge, format_duration, format_time
 from regista.protocols.http import Parameter, Request, Response, Route
+from regista.protocols.native.bodies import invalid, misfit
 from regista.protocols.native.context import Context
 from regista.protocols.native.encode import Json, json_response
 from regista.protocols.native.parameters import PRETTY, read_limit
@@ -152,13 +153,13 @@ def decode_reports(body: bytes, *, reports_max: int) -> list[OutcomeReport]:
     try:
         found = _decode(body)
     except msgspec.ValidationError as error:
-        problem, _, path = str(error).partition(" - at `$")
-        field = _field(path.rstrip("`").lstrip("."))
+        path, problem = misfit(error)
+        field = _field(path)
         if field.endswith(_OUTCOME):
             problem = f"it is one of {', '.join(OUTCOMES)}, or the status code of an HTTP answer, as a number"
         elif not field and problem.startswith("Expected `array` of at most"):
             field = _long_row(body)
-        raise BadInput(f"Invalid {field or 'body'}: {problem}", field=field) from error
+        raise invalid(field, problem) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadInput(f"Request decode failed: {error}") from error
     count = len(found.reports) + len(found.rows)
