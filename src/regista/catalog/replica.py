@@ -152,15 +152,7 @@ class Catalog:
         for shelf in self._shelves.values():
             for entry in shelf.entries.values():
                 self.topics.touch(shelf.topics(entry.record), max(entry.modify_index, snapshot.floor_index))
-        for batch in snapshot.recent:
-            for change in batch.changes:
-                self._shelves[change.record.kind].note(change, batch.index)
-                gone = change.record if isinstance(change, Delete) else change.replaces
-                topics = tuple(self._topics_of(gone)) if gone is not None else ()
-                if topics:
-                    self.topics.touch(topics, batch.index)
-                    # The replica before may have forgotten the topic, and told this index of all absent ones.
-                    self.topics.absent_index = max(self.topics.absent_index, batch.index)
+        self._note_gone(snapshot.recent)
         self._forget_topics()
         self.index = snapshot.index
 
@@ -175,8 +167,15 @@ class Catalog:
     def renew(self, snapshot: Snapshot) -> None:
         """Brings the replica to a later snapshot, as one batch would that holds all that differs.
 
-        What came and went in between leaves no trace; so no index goes back, but some are later than they need be.
+        Callers may have been told elsewhere of what came and went in between. It is in what the snapshot has of
+        the log; by what is older, any topic may have been touched. So no index is behind the others', but some are
+        later than they need be.
         """
+        if snapshot.floor_index > self.index:
+            self.topics.raise_all(snapshot.floor_index)
+            for shelf in self._shelves.values():
+                shelf.begin(snapshot.floor_index)
+        self._note_gone(batch for batch in snapshot.recent if batch.index > self.index)
         kept = {(entry.record.kind, entry.record.key): entry for entry in snapshot.entries}
         entries = self.entries()
         gone = [entry for entry in entries if (entry.record.kind, entry.record.key) not in kept]
@@ -189,6 +188,18 @@ class Catalog:
                 changes.append(Put(entry.record))
                 touched.update(dict.fromkeys(self._apply_change(changes[-1], snapshot.index, entry)))
         self._finish(Batch(snapshot.index, 0.0, tuple(changes)), touched)
+
+    def _note_gone(self, batches: Iterable[Batch]) -> None:
+        """Notes what the log tells of records and names that are no longer there."""
+        for batch in batches:
+            for change in batch.changes:
+                self._shelves[change.record.kind].note(change, batch.index)
+                gone = change.record if isinstance(change, Delete) else change.replaces
+                topics = tuple(self._topics_of(gone)) if gone is not None else ()
+                if topics:
+                    self.topics.touch(topics, batch.index)
+                    # Another replica may have forgotten the topic, and told this index of all absent ones.
+                    self.topics.raise_absent(batch.index)
 
     def _finish(self, batch: Batch, touched: dict[str, None]) -> None:
         """Tells of a batch whose changes are made."""

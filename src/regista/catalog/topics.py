@@ -83,6 +83,8 @@ class Topics:
         self._topics: dict[str, _Topic] = {}
         self._tickets = 0
         self._absent_version = 0
+        # Of the touched topics that were dropped the latest index, by what stands before their slash.
+        self._dropped: dict[str, int] = {}
 
     def __len__(self) -> int:
         return len(self._topics)
@@ -100,9 +102,22 @@ class Topics:
         return max(topics[name].index if name in topics else self.absent_index for name in names)
 
     def touched_index(self, names: Iterable[str]) -> int:
-        """The highest index at which any of these topics was touched, as far as is remembered; 0 for never."""
-        topics = self._topics
-        return max((topics[name].index for name in names if name in topics and topics[name].is_touched), default=0)
+        """The highest index at which any of these topics may have been touched; 0 where none can have been.
+
+        Of topics that were dropped only the latest of their kind is remembered, which then counts for all of it.
+        """
+        return max(map(self._touched_index, names), default=0)
+
+    def is_touched(self, name: str) -> bool:
+        """Whether a topic was touched, as far as is remembered."""
+        topic = self._topics.get(name)
+        return topic is not None and topic.is_touched
+
+    def _touched_index(self, name: str) -> int:
+        topic = self._topics.get(name)
+        if topic is not None and topic.is_touched:
+            return topic.index
+        return self._dropped.get(_kind(name), 0) if self._dropped else 0
 
     def version(self, names: Iterable[str]) -> tuple[int, ...]:
         """A value that differs whenever anything about these topics may have changed."""
@@ -169,11 +184,32 @@ class Topics:
         """
         dead = [name for name, topic in self._topics.items() if not topic.watchers and not is_live(name)]
         for name in dead:
-            self.absent_index = max(self.absent_index, self._topics.pop(name).index)
+            topic = self._topics.pop(name)
+            self.absent_index = max(self.absent_index, topic.index)
+            if topic.is_touched:
+                kind = _kind(name)
+                self._dropped[kind] = max(self._dropped.get(kind, 0), topic.index)
         if dead:
             self._absent_version = self._next_version()
+
+    def raise_absent(self, index: int) -> None:
+        """Takes it that any topic that is not kept may have been touched up to `index`."""
+        if index > self.absent_index:
+            self.absent_index = index
+            self._absent_version = self._next_version()
+
+    def raise_all(self, index: int) -> None:
+        """Takes it that any topic may have been touched up to `index`, waking nobody."""
+        self.raise_absent(index)
+        for topic in self._topics.values():
+            topic.index = max(topic.index, index)
+            topic.version = self._next_version()
 
     def _next_version(self) -> int:
         """One count for all topics, so that a topic that is dropped and comes back never repeats a version."""
         self.changes_count += 1
         return self.changes_count
+
+
+def _kind(name: str) -> str:
+    return name.partition("/")[0]

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.strategies import batch_lists
 
-from regista.catalog import CHECKS, NODES, SERVICES, Catalog, node_topic, service_topic
+from regista.catalog import CHECKS, NODES, SERVICES, Catalog, degrading_topics, node_topic, service_topic
 from regista.catalog import replica as replica_module
-from regista.model import Batch, Check, Delete, Entry, Node, Put, Record, Service, Snapshot, Tombstone
+from regista.model import Batch, Check, ConfigEntry, Delete, Entry, Node, Put, Record, Service, Snapshot, Tombstone
 
 TOPICS = [
     NODES,
@@ -43,6 +43,13 @@ def entries_of(catalog: Catalog) -> list[Entry[Record]]:
 
 def loaded(batches: Sequence[Batch], *, floor_index: int = 0) -> Catalog:
     """A replica loaded from what a store holds after these batches, its log kept after `floor_index`."""
+    catalog = Catalog()
+    catalog.load(snapshot_of(batches, floor_index=floor_index))
+    return catalog
+
+
+def snapshot_of(batches: Sequence[Batch], *, floor_index: int) -> Snapshot:
+    """What a store holds after these batches, its log kept after `floor_index`."""
     held: dict[tuple[str, str], Entry[Record]] = {}
     for batch in batches:
         for change in batch.changes:
@@ -50,12 +57,10 @@ def loaded(batches: Sequence[Batch], *, floor_index: int = 0) -> Catalog:
             before = held.pop(key, None)
             if isinstance(change, Put):
                 held[key] = Entry(change.record, before.create_index if before else batch.index, batch.index)
-    catalog = Catalog()
     # As SQLite reads them: by kind and key, not by index.
     ordered = [held[key] for key in sorted(held)]
     recent = [batch for batch in batches if batch.index > floor_index]
-    catalog.load(Snapshot(batches[-1].index if batches else 0, floor_index, iter(ordered), iter(recent)))
-    return catalog
+    return Snapshot(batches[-1].index if batches else 0, floor_index, iter(ordered), iter(recent))
 
 
 def indexes_of(catalog: Catalog) -> dict[str, object]:
@@ -128,6 +133,23 @@ def test_a_restart_loses_nothing_and_no_index_goes_back(batches, data):
         for topic in TOPICS:
             assert restarted.topics.index([topic]) >= running.topics.index([topic]), topic
             assert restarted.topics.index([topic]) <= max(1, restarted.index)
+
+
+@given(batch_lists, st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_replica_that_is_renewed_is_behind_no_other(batches, data):
+    """One that missed more than the log has: it has the records of one that missed nothing, and no smaller index."""
+    at = data.draw(st.integers(0, len(batches)), label="stood still after")
+    floor_index = data.draw(st.integers(at, len(batches)), label="log kept after")
+    running, renewed = applied(batches), applied(batches[:at])
+    known = {topic: (renewed.topics.version([topic]), renewed.topics.index([topic])) for topic in TOPICS}
+    if at < len(batches):
+        renewed.renew(snapshot_of(batches, floor_index=floor_index))
+    assert indexes_of(renewed) == indexes_of(running)
+    for topic in TOPICS:
+        index = renewed.topics.index([topic])
+        assert max(1, renewed.index) >= index >= running.topics.index([topic]), topic
+        assert index == known[topic][1] or renewed.topics.version([topic]) != known[topic][0]
 
 
 @given(batch_lists, st.integers(0, 4))
@@ -284,6 +306,15 @@ def _with_check(**fields: str) -> tuple[Catalog, Check]:
     check = Check(node="n", id="c", name="c", output="first", service_id="1", service_name="web", **fields)
     service = Service(node="n", id="1", name="web")
     return applied([Batch(1, 0.0, (Put(service), Put(check)))]), check
+
+
+def test_a_restart_remembers_that_settings_are_gone():
+    """The index of an answer that depends on them goes back no more than that of the services themselves."""
+    entry = ConfigEntry(entry_kind="service-defaults", name="web", fields={})
+    batches = [Batch(1, 0.0, (Put(entry),)), Batch(2, 0.0, (Delete(entry),))]
+    topics = degrading_topics(("web",))
+    assert applied(batches).topics.touched_index(topics) == 2
+    assert loaded(batches).topics.touched_index(topics) == 2
 
 
 def test_output_wakes_nobody():

@@ -163,6 +163,40 @@ def test_no_index_goes_back_and_no_version_comes_back(steps):
             assert meaning.setdefault((each, topics.version([each])), now) == now
 
 
+@given(_steps)
+def test_where_topics_were_touched_never_goes_back(steps):
+    """So it is with the index at which topics may have been touched, and it is never behind where they were."""
+    topics, stops, index = Topics(), [], 1
+    last, touched = dict.fromkeys("abcd", 0), dict.fromkeys("abcd", 0)
+    for action, name in steps:
+        if action == "touch":
+            index += 1
+            topics.touch([name], index)
+            touched[name] = index
+        elif action == "watch":
+            stops.append(topics.watch([name], lambda: None))
+        elif action == "stop" and stops:
+            stops.pop()()
+        elif action.startswith("forget"):
+            topics.forget(lambda each: action.endswith("a") and each == "a")  # noqa: B023 - called at once
+        for each in last:
+            now = topics.touched_index([each])
+            assert max(touched[each], last[each]) <= now <= index
+            last[each] = now
+
+
+def test_topics_of_one_kind_say_nothing_of_others():
+    """What was dropped counts for topics of its kind alone, and is no touch that anybody remembers."""
+    topics = Topics()
+    topics.touch(["config/service-defaults/a"], 5)
+    topics.watch(["config/service-defaults/b"], lambda: None)
+    topics.forget(lambda _: False)
+    assert topics.touched_index(["config/service-defaults/a"]) == 5
+    assert topics.touched_index(["config/service-defaults/b"]) == 5
+    assert topics.touched_index(["service/a", "services"]) == 0
+    assert not topics.is_touched("config/service-defaults/a")
+
+
 def test_no_topics_have_no_index():
     """Asking for the index of no topic at all is a mistake of the program."""
     with pytest.raises(ValueError):

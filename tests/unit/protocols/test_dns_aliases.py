@@ -318,3 +318,62 @@ def test_without_an_answer_the_alias_is_given_alone():
         assert (lines(found), dns.rcode.to_text(found.rcode())) == (alias, rcode)
     assert ask(foreign(silent), "cdn.service.consul.", "SRV").answer
     assert len(silent.asked) == 1
+
+
+def test_records_of_another_class_are_passed_over():
+    """An address of the Chaosnet has other bytes; as one of the Internet's it would be no record at all."""
+
+    class Chaotic(Upstream):
+        async def ask(self, data, *, is_tcp):
+            message = dns.message.from_wire(await super().ask(data, is_tcp=is_tcp))
+            message.answer = [dns.rrset.from_text("www.example.org.", 30, "CH", "A", "x. 7"), *message.answer]
+            return message.to_wire()
+
+    upstream = Chaotic(["www.example.org. 30 A 192.0.2.1"])
+    assert [each[1:] for each in lines(ask(foreign(upstream), "cdn.service.consul."))] == [
+        ("CNAME", "www.example.org."),
+        ("A", "192.0.2.1"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["www.example.org.", "cdn.service.consul."])
+@pytest.mark.parametrize("rcode", [dns.rcode.NOERROR, dns.rcode.NXDOMAIN])
+def test_a_foreign_alias_may_lead_back_into_the_zone(name, rcode):
+    """Whoever asks is given what is there, whatever those who don't know the zone say of it."""
+    upstream = Upstream(
+        ["www.example.org. 30 CNAME a.example.net.", "a.example.net. 40 CNAME N1.node.consul."], rcode=rcode
+    )
+    for is_tcp in (True, False):
+        found = ask(foreign(upstream), name, is_tcp=is_tcp)
+        assert lines(found)[-3:] == [
+            ("www.example.org.", "CNAME", "a.example.net."),
+            ("a.example.net.", "CNAME", "N1.node.consul."),
+            ("N1.node.consul.", "A", "10.0.0.1"),
+        ]
+        assert found.rcode() == dns.rcode.NOERROR
+        assert bool(found.flags & dns.flags.AA) == name.endswith("consul.")
+        assert found.flags & dns.flags.RA
+
+
+def test_a_foreign_alias_of_nothing_in_the_zone_is_nothing():
+    """So is one that goes round, from the zone to a foreign name and back."""
+    upstream = Upstream(["www.example.org. 30 CNAME none.service.consul."])
+    assert ask(foreign(upstream), "www.example.org.").rcode() == dns.rcode.NXDOMAIN
+    upstream.answer = ["www.example.org. 30 CNAME cdn.service.consul."]
+    for name in ("www.example.org.", "cdn.service.consul."):
+        found = ask(foreign(upstream), name)
+        assert {rtype for _, rtype, _ in lines(found)} == {"CNAME"}
+    assert len(upstream.asked) == 3
+
+
+def test_an_answer_of_others_is_no_larger_than_its_client_takes():
+    """Whatever a recursor sends: over UDP the client is told to ask over TCP, where it is given all."""
+    upstream = Upstream([f"www.example.org. 30 A 192.0.2.{each}" for each in range(100)])
+    asked = foreign(upstream)
+    cut = ask(asked, "www.example.org.", is_tcp=False)
+    assert (cut.answer, cut.question[0].name.to_text()) == ([], "www.example.org.")
+    assert cut.flags & dns.flags.TC
+    assert len(ask(asked, "www.example.org.").answer) == 100
+    upstream.answer = ["www.example.org. 30 A 192.0.2.1"]
+    assert len(ask(asked, "www.example.org.", is_tcp=False).answer) == 1
+    assert asked.counters().truncated == 1

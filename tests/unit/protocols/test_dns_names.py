@@ -123,6 +123,17 @@ def test_the_zone_of_a_name_is_one_of_its_ends():
     assert NAMES.zone_of(("example", "com")) == NAMES.zone_of(()) == ()
 
 
+@pytest.mark.parametrize("domains", [(("consul",), ("alt", "consul")), (("alt", "consul"), ("consul",))])
+def test_a_domain_may_be_within_another(domains):
+    """A name is in the smaller of both, whichever is the main one; a suffix may be within a domain too."""
+    names = Names(domains=domains, datacenter="dc1", suffixes={("svc", "consul"): "ignored"})
+    for end in ((), ("dc1",)):
+        assert names.read(("web", "service", *end, "alt", "consul")) == ServiceName("web")
+        assert names.read(("web", "service", *end, "consul")) == ServiceName("web")
+    assert names.zone_of(("web", "service", "alt", "consul")) == ("alt", "consul")
+    assert names.read(("web", "prod", "svc", "consul")) == ServiceName("web")
+
+
 @pytest.mark.parametrize("text", ["", "a..b", "x" * 64, "a b", "ä", "x." * 60 + "x"])
 def test_a_domain_that_is_none_is_refused(text):
     """The error names the key."""

@@ -18,6 +18,7 @@ from regista.catalog import Catalog
 from regista.model import setting_doc
 from regista.protocols.dns import DnsServer, DnsSettings
 from regista.protocols.dns.recursors import UpstreamRecursors
+from regista.protocols.dns.sockets import bind_pair
 
 QUESTIONS = 500
 
@@ -124,6 +125,39 @@ async def test_between_dear_answers_over_tcp_others_have_their_turn():
     assert max(after - before for before, after in itertools.pairwise(counts)) == 1
 
 
+async def test_a_client_that_has_asked_all_is_sent_all_answers():
+    """Who closes its side behind its question, and reads slowly, still gets the whole answer."""
+    nobody = UpstreamRecursors((), timeout_s=1, is_random=False, under_way_max=1, rng=random.Random(1))
+    answering = DnsServer(Large(), nobody, DnsSettings(), clock=time.monotonic)
+    pair = bind_pair("127.0.0.1", 0)
+    pair.streams.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    answering.adopt(pair)
+    await answering.start()
+    with socket.socket() as asking:
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        asking.connect(pair.streams.getsockname())
+        asking.sendall(struct.pack("!H", 12) + bytes(12))
+        asking.shutdown(socket.SHUT_WR)
+        for _ in range(100):
+            await asyncio.sleep(0)  # until the server has seen that nothing more comes
+        asking.setblocking(False)
+        read = b""
+        while part := await asyncio.get_running_loop().sock_recv(asking, 1000):
+            read += part
+    assert len(read) == 2 + Large.BYTES
+    await answering.close()
+    assert answering.connection_count == 0
+
+
+class Large:
+    """An answer that is more than a connection takes at once, and less than is too much to hold."""
+
+    BYTES = 40_000
+
+    def answer(self, data, client, *, is_tcp=False):
+        return bytes(self.BYTES)
+
+
 class Connection:
     """One over TCP, from an address of the test's choosing; `server.serve` is what takes it."""
 
@@ -139,6 +173,12 @@ class Connection:
 
     def abort(self):
         self.is_aborted = True
+
+    def set_write_buffer_limits(self, high):
+        assert high == 0
+
+    async def drain(self):
+        """Nothing was written."""
 
 
 async def connect(answering, host):

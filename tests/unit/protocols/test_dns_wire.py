@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from regista.protocols.dns.records import (
     AAAA,
+    NXDOMAIN,
     SRV,
     A,
     Choice,
     Reply,
     address_record,
     name_of,
+    soa_record,
     srv_record,
     txt_record,
 )
@@ -175,6 +177,28 @@ def test_the_subnet_of_a_client_is_repeated():
     _, message, _ = rendered(data, read, Reply(choices=choices(A, 1)), is_tcp=False)
     (option,) = message.options
     assert (option.address, option.srclen) == ("192.0.2.0", 24)
+
+
+def test_an_answer_that_depends_on_the_subnet_says_so():
+    """A resolver that keeps it gives it to that subnet only (RFC 7871, 7.2.1); any other is for all."""
+    data, read = query(A, edns=1232, options=[dns.edns.ECSOption("192.0.2.0", 24)])
+    for start, scope in ((None, 0), ("n1", 24), ("", 24)):
+        _, message, _ = rendered(data, read, Reply(choices=choices(A, 1), start=start), is_tcp=False)
+        (option,) = message.options
+        assert (option.address, option.srclen, option.scopelen) == ("192.0.2.0", 24, scope)
+
+
+@pytest.mark.parametrize(("edns", "is_cut"), [(None, True), (512, True), (1232, False)])
+def test_a_negative_answer_fits_too(edns, is_cut):
+    """With long names there may be no room for the zone's record: then the client is told to ask over TCP."""
+    domain = name_of(".".join(("d" * 57, "e" * 60)))
+    name = f"{'x' * 63}.{'y' * 61}.node.{b'.'.join(domain).decode()}."
+    soa = soa_record(domain, serial=1, refresh_s=1, retry_s=1, expire_s=1, minimum_s=0, ttl_s=0)
+    data, read = query(A, edns=edns, name=name)
+    wire, message, was_cut = rendered(data, read, Reply(NXDOMAIN, authority=(soa,)), is_tcp=False)
+    assert len(wire) <= (edns or 512)
+    assert (bool(message.flags & dns.flags.TC), was_cut, not message.authority) == (is_cut,) * 3
+    assert message.rcode() == NXDOMAIN
 
 
 def test_the_spelling_of_a_question_is_repeated():

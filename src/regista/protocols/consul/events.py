@@ -101,7 +101,7 @@ class Events:
         options = read_options(request, context)
         name = request.parameters.first("name")
         view = View(
-            key=f"{request.path}\x00{options.key}\x00{name}",
+            key=f"{request.path}\x00{options.key}\x00{name!r}",
             topics=(EVENTS,),
             encode=lambda: encode_json(
                 [_shown(event) for event in context.events.named(name)], pretty=options.is_pretty

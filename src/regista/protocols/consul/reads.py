@@ -110,7 +110,8 @@ def read_options(
         node_meta=node_meta,
         is_pretty=is_pretty,
         keeps=parse_filter(expression, fields) if expression and fields is not None else None,
-        key=f"{near}\x00{node_meta}\x00{is_pretty}\x00{expression}"
+        # As Python writes them, so that no text can pass for another question's parts, whatever characters it has.
+        key=f"{near!r}{node_meta}{is_pretty}{expression!r}"
         if near or node_meta or is_pretty or expression
         else "",
     )
@@ -188,7 +189,7 @@ def _cached(
     request: Request, context: Context, options: ReadOptions, **question: Any
 ) -> Response | Awaitable[Response]:
     """The answer, with the headers that say how Consul's cache would have it."""
-    asked = f"{request.path}\x00{options.near}\x00{options.node_meta}\x00{request.parameters.first('filter')}"
+    asked = f"{request.path}\x00{options.near!r}{options.node_meta}{request.parameters.first('filter')!r}"
     headers = context.cached_questions.ask(f"{asked}\x00{question['key']}")
     # A caller of the cache hears that of whoever filled it.
     uncached = msgspec.structs.replace(options, is_cached=False, consistency="leader")

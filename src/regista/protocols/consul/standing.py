@@ -154,7 +154,7 @@ class PresentStanding:
         if not topic:
             return False
         catalog = self._catalog
-        return catalog.topics.touched_index((topic,)) > 0 and not catalog.has_topic(topic)
+        return catalog.topics.is_touched(topic) and not catalog.has_topic(topic)
 
 
 class PastStanding:

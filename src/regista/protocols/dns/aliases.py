@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 import dns.exception
 import dns.message
 import dns.name
+import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
@@ -29,6 +30,7 @@ from regista.protocols.dns.records import (
     Reply,
     address_record,
     pointer_record,
+    read_name,
 )
 
 _DEPTH_MAX = 3
@@ -122,6 +124,11 @@ def is_foreign_cut(answer: bytes) -> bool:
     return bool(answer[2] & 0x02)
 
 
+def has_answers(answer: bytes) -> bool:
+    """Whether a recursor's answer has records in its first section."""
+    return answer[6:8] != b"\x00\x00"
+
+
 def follow_foreign(reply: Reply, answer: bytes, *, addresses_max: int) -> Reply:
     """The reply with what a recursor said of its alias; as it is where that can't be read.
 
@@ -129,7 +136,8 @@ def follow_foreign(reply: Reply, answer: bytes, *, addresses_max: int) -> Reply:
         addresses_max: how many addresses are taken at the most; 0 for no such limit.
 
     Returns:
-        A reply that is good for this moment only.
+        A reply that is good for this moment only. Its alias is the name that the recursor's answer leads to, where
+        it has no address of that.
     """
     try:
         message = dns.message.from_wire(answer, ignore_trailing=True)
@@ -137,8 +145,14 @@ def follow_foreign(reply: Reply, answer: bytes, *, addresses_max: int) -> Reply:
         return dataclasses.replace(reply, topics=())
     count = min(addresses_max or _FOREIGN_RECORDS_MAX, _FOREIGN_RECORDS_MAX)
     found = tuple(_foreign_records(message, reply.alias, count))
+    is_open = bool(found) and found[-1].rtype == CNAME
     return dataclasses.replace(
-        reply, rcode=int(message.rcode()), fixed=(*reply.fixed, *found), authority=(), topics=(), alias=()
+        reply,
+        rcode=int(message.rcode()),
+        fixed=(*reply.fixed, *found),
+        authority=(),
+        topics=(),
+        alias=read_name(found[-1].data) if is_open else (),
     )
 
 
@@ -148,7 +162,7 @@ def _foreign_records(message: dns.message.Message, alias: Name, count: int) -> I
     seen: set[dns.name.Name] = set()
     while name not in seen and len(seen) < _FOREIGN_ALIASES_MAX:
         seen.add(name)
-        here = [rrset for rrset in message.answer if rrset.name == name]
+        here = [rrset for rrset in message.answer if rrset.name == name and rrset.rdclass == dns.rdataclass.IN]
         yield from _foreign_addresses(here, count)
         for rrset in here:
             if rrset.rdtype == CNAME:

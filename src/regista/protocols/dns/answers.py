@@ -144,12 +144,16 @@ class Answerer:
             client: the address of whoever asks, for queries that sort by distance from it.
         """
         meaning, reply = self._alone(labels, qtype, client)
+        return meaning, self.followed(reply, qtype, client=client)
+
+    def followed(self, reply: Reply, qtype: int, *, client: str = "") -> Reply:
+        """The reply with all that is here of what stands behind its alias; the same one if that is nothing."""
 
         def ask(alias: Name, wanted: int) -> Reply | None:
             target, found = self._alone(alias, wanted, client)
             return None if isinstance(target, ForeignName | ReverseName) else found
 
-        return meaning, follow(reply, qtype, ask) if is_followed(reply, qtype) else reply
+        return follow(reply, qtype, ask) if is_followed(reply, qtype) else reply
 
     def asked(self, labels: Name) -> tuple[Meaning, Labels]:
         """What a name means, and the zone that it is in: names that have both in common are answered alike."""

@@ -153,11 +153,13 @@ class Names:
         self._domains = tuple(_lowered(domain) for domain in domains)
         self._datacenter = datacenter.lower()
         self._suffixes = {_lowered(suffix): meaning for suffix, meaning in suffixes.items()}
+        # One may be within another, and a name is in the smaller of both.
+        self._zones = sorted((*self._domains, *self._suffixes), key=len, reverse=True)
 
     def zone_of(self, labels: Labels) -> Labels:
         """The domain or mapped suffix that a name is in, in small letters; empty if it is in none."""
         lowered = _lowered(labels)
-        for zone in (*self._domains, *self._suffixes):
+        for zone in self._zones:
             if lowered[-len(zone) :] == zone:
                 return zone
         return ()

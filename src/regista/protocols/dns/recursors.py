@@ -85,6 +85,8 @@ class UpstreamRecursors:
         self._under_way_max = under_way_max
         self._under_way = 0
         self._rng = rng
+        # By the bytes of their packets, those that are under way, and for a while those that nobody answered.
+        self._asked: dict[tuple[bytes, bool], asyncio.Future[bytes | None]] = {}
 
     def __bool__(self) -> bool:
         return bool(self._upstreams)
@@ -101,16 +103,40 @@ class UpstreamRecursors:
             return None
         self._under_way += 1
         try:
-            upstreams = list(self._upstreams)
-            if self._is_random:
-                self._rng.shuffle(upstreams)
-            for upstream in upstreams:
-                found = await self._ask_one(data, upstream, is_tcp=is_tcp)
-                if found is not None:
-                    return found
-            return None
+            asked = self._asked.get((data, is_tcp))
+            return await (self._ask_first(data, is_tcp=is_tcp) if asked is None else asyncio.shield(asked))
         finally:
             self._under_way -= 1
+
+    async def _ask_first(self, data: bytes, *, is_tcp: bool) -> bytes | None:
+        """As `ask`; whoever comes with the same bytes meanwhile, and a while later if nobody answers, shares it.
+
+        A client that asks once more does, and so does the question itself where recursors ask each other in a
+        circle: it would go round and multiply for ever. Another question has another id, so it is asked anew.
+        """
+        key = data, is_tcp
+        loop = asyncio.get_running_loop()
+        told = self._asked[key] = loop.create_future()
+        found = None
+        try:
+            found = await self._ask_all(data, is_tcp=is_tcp)
+        finally:
+            told.set_result(found)
+            if found is None and len(self._asked) <= 2 * self._under_way_max:
+                loop.call_later(self._timeout_s * (len(self._upstreams) + 1), self._asked.pop, key)
+            else:
+                del self._asked[key]
+        return found
+
+    async def _ask_all(self, data: bytes, *, is_tcp: bool) -> bytes | None:
+        upstreams = list(self._upstreams)
+        if self._is_random:
+            self._rng.shuffle(upstreams)
+        for upstream in upstreams:
+            found = await self._ask_one(data, upstream, is_tcp=is_tcp)
+            if found is not None:
+                return found
+        return None
 
     async def _ask_one(self, data: bytes, upstream: Upstream, *, is_tcp: bool) -> bytes | None:
         host, port = upstream

@@ -15,12 +15,31 @@ import random
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Protocol
 
-from regista.protocols.dns.aliases import follow_foreign, foreign_question, is_followed, is_foreign_cut
+from regista.protocols.dns.aliases import (
+    follow_foreign,
+    foreign_question,
+    has_answers,
+    is_followed,
+    is_foreign_cut,
+)
 from regista.protocols.dns.answers import Answerer
 from regista.protocols.dns.cache import AnswerCache, KeptReply, ReadyAnswer, ReplyKey, Topics
 from regista.protocols.dns.counters import DnsCounters, rcode_text, type_text
 from regista.protocols.dns.names import ForeignName, Labels, Meaning, ReverseName, ServiceName
-from regista.protocols.dns.records import AAAA, ANY, CNAME, NOERROR, NS, NXDOMAIN, SERVFAIL, SOA, SRV, TXT, A
+from regista.protocols.dns.records import (
+    AAAA,
+    ANY,
+    CNAME,
+    NOERROR,
+    NS,
+    NXDOMAIN,
+    SERVFAIL,
+    SOA,
+    SRV,
+    TXT,
+    A,
+    Reply,
+)
 from regista.protocols.dns.settings import DnsSettings
 from regista.protocols.dns.wire import (
     Limits,
@@ -31,11 +50,15 @@ from regista.protocols.dns.wire import (
     limits_of,
     read_query,
     refusal,
+    without_records,
 )
 
 _SEEN_MAX = 10_000
 _KEY_BYTES_MAX = 512
 """A question has a name of 255 bytes and an option or two; one with more is answered, but remembered by nobody."""
+
+_LED_BYTES_MAX = 4096
+"""What ends with an alias has few records; in more than this nobody looks for one, since reading it takes long."""
 
 _DEAR_CHOICES = 64
 """A reply with more choices takes longer to put together than all else about its question: it is kept at once."""
@@ -141,7 +164,7 @@ class Resolver:
         name = tuple([label.lower() for label in query.labels])
         meaning, zone = self._answerer.asked(name)
         if isinstance(meaning, ForeignName):
-            return self._foreign(data, query, is_tcp=is_tcp)
+            return self._foreign(data, query, meaning, client, is_tcp=is_tcp)
         qtype = query.qtype if query.qtype in _TOLD_APART else _ANY_OTHER_TYPE
         kept = self._kept(meaning, zone, qtype, client)
         if kept is None:
@@ -151,9 +174,9 @@ class Resolver:
             self._keep(kept)
         reply = kept.reply
         if isinstance(meaning, ReverseName) and not reply.is_ours:
-            return self._foreign(data, query, is_tcp=is_tcp, recurses=True)
+            return self._foreign(data, query, meaning, client, is_tcp=is_tcp)
         if self._recursors and is_followed(reply, query.qtype):
-            return self._completed(data, query, kept, is_tcp=is_tcp)
+            return self._completed(data, query, kept, client, is_tcp=is_tcp)
         return self._finished(data, query, kept, is_tcp=is_tcp)
 
     def _finished(self, data: bytes, query: Query, kept: KeptReply, *, is_tcp: bool) -> bytes:
@@ -224,15 +247,16 @@ class Resolver:
     # ---- foreign names ----
 
     def _foreign(
-        self, data: bytes, query: Query, *, is_tcp: bool, recurses: bool = False
+        self, data: bytes, query: Query, meaning: Meaning, client: str, *, is_tcp: bool
     ) -> bytes | Awaitable[bytes]:
         if self._recursors:
-            return self._recursed(data, query, is_tcp=is_tcp)
+            return self._recursed(data, query, meaning, client, is_tcp=is_tcp)
         kind = (type_text(query.qtype), rcode_text(SERVFAIL), "tcp" if is_tcp else "udp")
         self._counters.answers[kind] += 1
+        recurses = isinstance(meaning, ReverseName)
         return data[:2] + failure(query, SERVFAIL, is_ours=False, recurses=recurses)
 
-    async def _completed(self, data: bytes, query: Query, kept: KeptReply, *, is_tcp: bool) -> bytes:
+    async def _completed(self, data: bytes, query: Query, kept: KeptReply, client: str, *, is_tcp: bool) -> bytes:
         """The answer with what recursors say of the foreign name that it ends with; without, if they say nothing.
 
         It is not kept, since what they say is theirs to change.
@@ -247,15 +271,39 @@ class Resolver:
             reply = dataclasses.replace(reply, topics=())
         else:
             reply = follow_foreign(reply, found, addresses_max=self._settings.a_record_limit)
+            reply = self._answerer.followed(reply, query.qtype, client=client)
         return self._finished(data, query, self._cache.made(kept.key, reply), is_tcp=is_tcp)
 
-    async def _recursed(self, data: bytes, query: Query, *, is_tcp: bool) -> bytes:
+    async def _recursed(self, data: bytes, query: Query, meaning: Meaning, client: str, *, is_tcp: bool) -> bytes:
         found = await self._recursors.ask(data, is_tcp=is_tcp)
+        self._counters.recursions["answered" if found else "failed"] += 1
+        led = self._led_back(query, found, client) if found else None
+        if led is not None:
+            return self._finished(
+                data, query, self._cache.made((meaning, (), query.qtype, None), led), is_tcp=is_tcp
+            )
         rcode = found[3] & 0xF if found else SERVFAIL
         kind = (type_text(query.qtype), rcode_text(rcode), "tcp" if is_tcp else "udp")
         self._counters.answers[kind] += 1
-        self._counters.recursions["answered" if found else "failed"] += 1
+        if found and len(found) > limits_for(query, self._settings, is_tcp=is_tcp).size_bytes:
+            self._counters.truncated += 1
+            return without_records(found, query)
         return found or data[:2] + failure(query, SERVFAIL, is_ours=False, recurses=True)
+
+    def _led_back(self, query: Query, found: bytes, client: str) -> Reply | None:
+        """What there is to say to a foreign name that recursors know as an alias of a name in the zone.
+
+        They need not know the zone, and say NXDOMAIN of it then.
+
+        Returns:
+            None where their answer is all.
+        """
+        if query.qtype not in (A, AAAA) or not has_answers(found) or len(found) > _LED_BYTES_MAX:
+            return None
+        asked = Reply(is_ours=False, recurses=True, alias=query.labels)
+        reply = follow_foreign(asked, found, addresses_max=self._settings.a_record_limit)
+        followed = self._answerer.followed(reply, query.qtype, client=client)
+        return None if followed is reply else followed
 
 
 def limits_for(query: Query, settings: DnsSettings, *, is_tcp: bool) -> Limits:

@@ -277,12 +277,21 @@ class DnsServer:
         self._tasks.add(task)
         try:
             await self._answer_all(reader, writer, client)
-        except (OSError, asyncio.IncompleteReadError, TimeoutError):
+        except asyncio.IncompleteReadError:
+            await self._send_rest(writer)
+        except (OSError, TimeoutError):
             pass  # the client has gone, or says nothing more
         finally:
             self._count_connection(client, -1)
             self._tasks.discard(task)
             writer.transport.abort()
+
+    async def _send_rest(self, writer: asyncio.StreamWriter) -> None:
+        """Returns once a client that asks nothing more, and may still read, has been sent all its answers."""
+        writer.transport.set_write_buffer_limits(high=0)
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(self._settings.tcp_idle_s):
+                await writer.drain()
 
     def _reached(self, client: str) -> str:
         """The limit for which a client can't have one more connection; "" for none."""

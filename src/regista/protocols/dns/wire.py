@@ -195,6 +195,13 @@ def failure(query: Query, rcode: int, *, is_ours: bool = True, recurses: bool = 
     return _HEADER.pack(flags, 1, 0, 0, 1 if opt else 0) + query.question + opt
 
 
+def without_records(answer: bytes, query: Query) -> bytes:
+    """Another server's answer that is larger than the client takes: its head, and the word to ask over TCP."""
+    flags = struct.unpack_from("!H", answer, 2)[0] | _TC
+    opt = _opt_record_for(query.edns) if query.edns else b""
+    return answer[:2] + _HEADER.pack(flags, 1, 0, 0, 1 if opt else 0) + query.question + opt
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
     """How much an answer may hold.
@@ -274,7 +281,8 @@ class Prepared:
         flags |= (_AA if reply.is_ours else 0) | (_RA if recurses or reply.recurses else 0)
         self._flags = flags
         owner = QUESTION_POINTER if limits.is_compressed else query.question[:-4]
-        self._opt = _opt_record_for(query.edns) if query.edns and reply.is_ours else b""
+        is_for_all = reply.start is None
+        self._opt = _opt_record_for(query.edns, is_for_all=is_for_all) if query.edns else b""
         self._room = limits.size_bytes - HEADER_BYTES - len(query.question) - len(self._opt)
         self._fixed = _encoded(reply.fixed, owner)
         self._authority = _encoded(reply.authority, owner)
@@ -322,8 +330,10 @@ class Prepared:
 
     def _join(self, places: Iterable[int]) -> tuple[bytes, bool]:
         """The answer with the choices at these places, in this order, and whether it was cut for its size."""
-        room = self._room - sum(map(len, self._authority))
-        fixed, room, is_cut = _fitting(self._fixed, room)
+        # A negative answer is nothing without the zone's own record (RFC 2308, 5).
+        authority, room, is_cut = _fitting(self._authority, self._room)
+        fixed, room, left_out = _fitting(self._fixed, room)
+        is_cut = is_cut or left_out
         # What the fixed records lead to is nothing without them.
         answers, extras, left_out = self._chosen(
             () if is_cut else places, room, HEADER_BYTES + len(self._question) + sum(map(len, fixed))
@@ -337,9 +347,9 @@ class Prepared:
         if self._opt:
             extras.append(self._opt)
         header = _HEADER.pack(
-            self._flags | (_TC if is_told else 0), 1, len(fixed) + len(answers), len(self._authority), len(extras)
+            self._flags | (_TC if is_told else 0), 1, len(fixed) + len(answers), len(authority), len(extras)
         )
-        return b"".join((header, self._question, *fixed, *answers, *self._authority, *extras)), is_cut
+        return b"".join((header, self._question, *fixed, *answers, *authority, *extras)), is_cut
 
     def _chosen(self, places: Iterable[int], room: int, offset: int) -> tuple[list[bytes], list[bytes], bool]:
         """Answers that fit, with what goes with them where there is room left; whether some did not fit."""
@@ -400,10 +410,18 @@ def _encoded(records: Sequence[Record], asked: bytes) -> list[bytes]:
     return [(asked if each.owner is None else name_bytes(each.owner)) + record_rest(each) for each in records]
 
 
-def _opt_record_for(edns: Edns) -> bytes:
-    options = (
-        struct.pack("!HH", int(dns.edns.OptionType.ECS), len(edns.subnet)) + edns.subnet if edns.subnet else b""
-    )
+def _opt_record_for(edns: Edns, *, is_for_all: bool = True) -> bytes:
+    """The record by which EDNS is answered.
+
+    Args:
+        is_for_all: whether the answer is the same whatever the subnet (RFC 7871, 7.2.1); resolvers that keep it
+            give it to others then.
+    """
+    options = b""
+    if subnet := edns.subnet:
+        source = subnet[2:3]
+        scoped = subnet[:3] + (b"\x00" if is_for_all else source) + subnet[4:]
+        options = struct.pack("!HH", int(dns.edns.OptionType.ECS), len(scoped)) + scoped
     return _opt_record(edns.bytes_max, flags=_DNSSEC_OK if edns.is_dnssec_ok else 0, options=options)
 
 

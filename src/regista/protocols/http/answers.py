@@ -32,7 +32,7 @@ class Topics(Protocol):
         """The highest index of the topics."""
 
     def touched_index(self, names: tuple[str, ...], /) -> int:
-        """The highest index at which any of the topics was touched; 0 for never."""
+        """The highest index at which any of the topics may have been touched; 0 where none can have been."""
 
     def version(self, names: tuple[str, ...], /) -> tuple[int, ...]:
         """Differs whenever anything about the topics may have changed."""
