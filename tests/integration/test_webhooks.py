@@ -219,9 +219,31 @@ def test_a_receiver_that_is_gone_disables_its_subscription(agent: Agent):
         found = eventually(lambda: not agent.get(path).json["enabled"] and agent.get(path).json)
         assert "410" in found["disabled_because"]
         assert len(receiver.received) == 1
+        shown = status(agent, subscription)
+        assert (shown["failing"], shown["behind_s"]) == (True, 0.0), "it is not late, it is off"
         assert agent.put(path, {**found, "enabled": True}).json["disabled_because"] is None
         assert keys(receiver.wait_for_accepted(3)) == names(1, 3)
         check_deliveries(receiver)
+
+
+def test_one_that_somebody_disabled_neither_fails_nor_lags(kept_agent: Agent):
+    """Nobody is to be called for it; and one that its receiver left looks the same before a restart and after it."""
+    with receiving(lambda _: 500) as failing, receiving(lambda _: 410) as gone:
+        off, left = subscribe(kept_agent, failing), subscribe(kept_agent, gone)
+        put_keys(kept_agent, 1, 1)
+        eventually(lambda: status(kept_agent, off)["failing"] and status(kept_agent, left)["failing"])
+        path = f"{SUBSCRIPTIONS}/{off}"
+        kept_agent.put(path, {**kept_agent.get(path).json, "enabled": False})
+
+        def looks():
+            return [
+                (each["failing"], each["behind_s"]) for each in (status(kept_agent, off), status(kept_agent, left))
+            ]
+
+        assert looks() == [(False, 0.0), (True, 0.0)]
+        assert kept_agent.terminate() < 5
+        kept_agent.start()
+        assert looks() == [(False, 0.0), (True, 0.0)]
 
 
 def test_retry_after_is_respected(agent: Agent):

@@ -41,9 +41,9 @@ class WebhookMetrics:
         yield of_each("webhook_rereads", text, lambda state: state.courier.rereads, counts=True)
         text = "By how many transactions deliveries are behind."
         yield of_each("webhook_lag_transactions", text, lambda state: state.behind, counts=False)
-        text = "How long ago the event happened that is being delivered; 0 for none."
+        text = "How long ago the event happened that is being delivered; 0 for none, and while it is disabled."
         yield of_each("webhook_lag_seconds", text, lambda state: state.behind_s, counts=False)
-        text = "Whether its latest attempt failed."
+        text = "Whether its latest attempt failed, or it was disabled because its receiver is gone."
         yield of_each("webhook_failing", text, lambda state: float(state.is_failing), counts=False)
 
 

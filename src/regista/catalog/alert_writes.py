@@ -21,6 +21,7 @@ from regista.model import (
     Overloaded,
     Transaction,
     shown_channel,
+    url_origin,
 )
 
 
@@ -81,15 +82,19 @@ def with_kept_secrets(before: AlertChannel | None, wanted: AlertChannel) -> Aler
     """The channel with the secrets from before, where it is given as that one is shown.
 
     Raises:
-        BadInput: nothing was there before that could stay.
+        BadInput: nothing was there before that could stay, or a token is to stay that would go to another host.
     """
     is_same = before is not None and before.channel_kind == wanted.channel_kind
+    is_token_kept = wanted.token == SET
     for field in ("url", "secret", "token"):
         value = getattr(wanted, field)
         if before is not None and is_same and value and value == getattr(shown_channel(before), field):
             wanted = msgspec.structs.replace(wanted, **{field: getattr(before, field)})
         elif value == SET or (field == "url" and HIDDEN in value):
             raise BadInput(f"Invalid {field}: it is written as it is shown, and is not there yet", field=field)
+    if before is not None and is_token_kept and url_origin(wanted.url) != url_origin(before.url):
+        # Whoever may change a channel must not be able to have its token sent to themselves.
+        raise BadInput("Invalid token: give it again, for the URL leads to another host", field="token")
     return wanted
 
 

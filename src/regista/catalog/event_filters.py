@@ -17,8 +17,8 @@ class EventPlace:
 
     @property
     def read_from(self) -> int:
-        """The index after which there may be something left to hear."""
-        return self.index if self.position is None else self.index - 1
+        """The index after which there may be something left to hear; a log begins after 0."""
+        return self.index if self.position is None else max(0, self.index - 1)
 
     def is_past(self, event: ChangeEvent) -> bool:
         """Whether the event has been heard."""

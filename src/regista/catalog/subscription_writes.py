@@ -21,6 +21,7 @@ from regista.model import (
     Subscription,
     Transaction,
     dead_letter_key,
+    url_origin,
 )
 
 
@@ -89,17 +90,11 @@ def _kept_headers(before: Subscription, wanted: Subscription) -> dict[str, str] 
             raise BadInput(
                 f"Invalid headers: {name} has no value yet that could be kept; give one", field="headers"
             )
-    if kept and _origin(wanted.shown_url) != _origin(before.shown_url):
+    if kept and url_origin(wanted.url) != url_origin(before.url):
         # Whoever may change a subscription must not be able to have its secrets sent to themselves.
         problem = f"give the value of {kept[0]} again, for the URL leads to another host"
         raise BadInput(f"Invalid headers: {problem}", field="headers")
     return {name: value or values[name.lower()] for name, value in wanted.headers.items()}
-
-
-def _origin(shown_url: str) -> str:
-    """Scheme, host and port of a URL without credentials."""
-    scheme, _, rest = shown_url.partition("://")
-    return f"{scheme}://{rest.partition('/')[0].partition('?')[0].removeprefix('***@')}".lower()
 
 
 def disable_subscription(catalog: Catalog, subscription_id: str, because: str) -> Transaction:

@@ -81,6 +81,7 @@ from regista.model.subscriptions import (
     Delivery,
     Subscription,
     dead_letter_key,
+    url_origin,
     without_credentials,
     without_secrets,
 )
@@ -184,6 +185,7 @@ __all__ = [
     "shown_channel",
     "shown_channel_url",
     "tombstone_key",
+    "url_origin",
     "without_credentials",
     "without_secrets",
 ]

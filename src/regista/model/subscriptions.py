@@ -62,6 +62,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
         attempts: how often the next event was sent in vain.
         failing_since_s: when it was sent first, in seconds since the epoch; 0 if it was not.
         dropped: how many dead letters were given up because there were too many.
+        is_foreign: whether `index` is of another log, and the receiver is still to be told to read anew.
     """
 
     kind: ClassVar[str] = "delivery"
@@ -72,6 +73,7 @@ class Delivery(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc
     attempts: int = 0
     failing_since_s: float = 0.0
     dropped: int = 0
+    is_foreign: bool = False
 
     @property
     def key(self) -> str:
@@ -126,6 +128,13 @@ def without_credentials(url: str) -> str:
             for name, equals, _ in (pair.partition("=") for pair in query.split("&"))
         )
     return f"{scheme}{slashes}{authority}{slash}{path}{question_mark}{query}{hash_mark}"
+
+
+def url_origin(url: str) -> str:
+    """Scheme, host and port of a URL, to be compared: whoever has these is sent what is secret in the headers."""
+    scheme, _, rest = url.partition("://")
+    authority = rest.partition("/")[0].partition("?")[0].partition("#")[0]
+    return f"{scheme}://{authority.rpartition('@')[2]}".lower()
 
 
 def without_secrets(subscription: Subscription) -> Subscription:

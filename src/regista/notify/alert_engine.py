@@ -19,10 +19,12 @@ from regista.catalog import Catalog, forget_alerts, silenced_by
 from regista.model import (
     Alert,
     AlertChannel,
+    AlertNotice,
     AlertRule,
     AlertSilence,
     AlertView,
     Batch,
+    Delete,
     RegistaError,
     caused_by,
 )
@@ -54,6 +56,9 @@ so long, it is told all the same."""
 
 _HOUSEKEEPING_S = 60.0
 
+_LEFT_OUT_MAX = 100_000
+"""Of how much of one rule it is known that it is not followed: how much more there is changes nothing."""
+
 _TELLING_KINDS = (AlertChannel.kind, AlertSilence.kind)
 
 
@@ -68,7 +73,6 @@ class AlertEngine:
         jitter: from 0 to 1, at random.
 
     Attributes:
-        left_out: how often something was found and not followed, for want of room, since there was some.
         teller: tells channels what there is to tell.
     """
 
@@ -84,7 +88,6 @@ class AlertEngine:
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
-        self.left_out = 0
         self._catalog: Catalog = sources.catalog
         self._writer = writer
         self._settings = settings
@@ -94,8 +97,8 @@ class AlertEngine:
         self._subjects: collections.defaultdict[str, set[str]] = collections.defaultdict(set)
         self._pending: set[Key] = set()
         self._ended: dict[str, Alert] = {}
-        # Rules of which something was found that there was no room for; and how much room is left in this beat.
-        self._starved: set[str] = set()
+        # What was found that there was no room for, by rule; and how much room is left in this beat.
+        self._starved: dict[str, set[str]] = {}
         self._room = 0
         self._are_rules_new = True
         self._are_records_new = True
@@ -137,6 +140,10 @@ class AlertEngine:
     def load(self) -> None:
         """Takes over what the log knows."""
         self.teller.start()
+        self._load_ended()
+
+    def _load_ended(self) -> None:
+        """Remembers those that the log knows to have ended, and some channel does not."""
         named = self.teller.named
         for entry in self._catalog.alerting.alerts.values():
             if not entry.record.is_firing and entry.record.id in named:
@@ -169,12 +176,14 @@ class AlertEngine:
         if self._are_rules_new:
             self._are_rules_new = False
             rules = rules_in_force(self._catalog, has_defaults=self._settings.default_rules)
-            for key in {*self._rulebook.replace(rules), *(self._subjects.keys() - self._rulebook.rules.keys())}:
+            gone = self._rulebook.replace(rules)
+            for key in gone:
+                self._starved.pop(key, None)
+            for key in {*gone, *(self._subjects.keys() - self._rulebook.rules.keys())}:
                 facts.update({(key, subject): None for subject in self._subjects.get(key, ())})
         if self._starved and len(self._standings) < self._settings.active_max:
             self._rulebook.look_at_all(self._starved)
-            self._starved = set()
-            self.left_out = 0
+            self._starved = {}
         self._room = self._settings.active_max - len(self._standings)
         for key, findings, is_whole in self._rulebook.look():
             self._gather(facts, key, findings, is_whole=is_whole)
@@ -191,16 +200,22 @@ class AlertEngine:
 
     def _gather(self, facts: dict[Key, Finding | None], key: str, findings: Findings, *, is_whole: bool) -> None:
         """Adds what a rule found, as far as there is room for it."""
+        starved = self._starved.pop(key, set())
+        if is_whole:
+            starved = set()
         for subject, finding in findings.items():
+            starved.discard(subject)
             if (key, subject) not in self._standings:
                 if finding is None:
                     continue
                 if self._room <= 0:
-                    self._starved.add(key)
-                    self.left_out += 1
+                    if len(starved) < _LEFT_OUT_MAX:
+                        starved.add(subject)
                     continue
                 self._room -= 1
             facts[key, subject] = finding
+        if starved:
+            self._starved[key] = starved
         if is_whole:
             for subject in self._subjects[key] - findings.keys():
                 facts[key, subject] = None
@@ -218,32 +233,39 @@ class AlertEngine:
             self._pending.add(key)
 
     def _announce(self, transitions: list[Alert]) -> None:
+        known = {alert.id for alert in transitions if self._is_known(alert)}
         self._log.put(transitions)
         self.teller.look_again()
         named = self.teller.named
         self._ended = {key: alert for key, alert in self._ended.items() if key in named}
         self._ended.update((alert.id, alert) for alert in transitions if not alert.is_firing)
-        by_rule: collections.defaultdict[tuple[str, bool], list[Alert]] = collections.defaultdict(list)
+        by_rule: collections.defaultdict[tuple[str, bool, bool], list[Alert]] = collections.defaultdict(list)
         for alert in transitions:
-            by_rule[alert.rule, alert.is_firing].append(alert)
-        for (rule, is_firing), alerts in by_rule.items():
-            if is_firing:
-                logger.warning("alert %s: %d fire: %s", rule, len(alerts), listed(alerts))
-            else:
+            by_rule[alert.rule, alert.is_firing, alert.id in known].append(alert)
+        for (rule, is_firing, is_known), alerts in by_rule.items():
+            if not is_firing:
                 logger.info("alert %s: %d resolved: %s", rule, len(alerts), listed(alerts))
+            elif is_known:
+                logger.info("alert %s: %d that fire are told as the rule says now", rule, len(alerts))
+            else:
+                logger.warning("alert %s: %d fire: %s", rule, len(alerts), listed(alerts))
+
+    def _is_known(self, alert: Alert) -> bool:
+        """Whether it was announced before: the log has it, or is about to."""
+        return alert.key in self._catalog.alerting.alerts or not self._log.is_written(alert)
 
     def _adopt_records(self, now_s: float) -> None:
         """Takes over alerts that fire in the log and are not known here: from before the start, or restored."""
         self._are_records_new = False
+        self._load_ended()
         known = {standing.alert.id for standing in self._standings.values() if standing.alert is not None}
         for entry in self._catalog.alerting.alerts.values():
             alert = entry.record
-            if (
-                not alert.is_firing
-                or alert.id in known
-                or not self._log.is_written(alert)
-                or alert.id in self._ended
-            ):
+            if not alert.is_firing or alert.id in known or not self._log.is_written(alert):
+                continue
+            if alert.id in self._ended:
+                # Restored as it was before its end, which nobody would write once more.
+                self._log.put([self._ended[alert.id]])
                 continue
             key = alert.rule.lower(), alert.subject
             held = self._standings.get(key)
@@ -270,6 +292,9 @@ class AlertEngine:
                 self._are_rules_new = True
             elif kind == Alert.kind:
                 self._are_records_new = True
+            elif isinstance(change.record, AlertNotice):
+                if self.teller.take_over(change.record, is_gone=isinstance(change, Delete)):
+                    self._are_records_new = True
             elif kind in _TELLING_KINDS:
                 self.teller.look_again()
 
@@ -277,6 +302,11 @@ class AlertEngine:
         touched.note(self._catalog, batch)
 
     # ---- for who asks ----
+
+    @property
+    def left_out(self) -> int:
+        """How much was found that is so, and is not followed for want of room."""
+        return sum(len(subjects) for subjects in self._starved.values())
 
     def views(self) -> list[AlertView]:
         """The alerts that are pending or fire, as they are now."""

@@ -57,6 +57,10 @@ class AlertLog:
         """Whether the log has an alert as it is."""
         return alert.id not in self._alerts
 
+    def is_waiting(self, notice_key: str) -> bool:
+        """Whether there is something newer of a notice than the log has."""
+        return notice_key in self._notices
+
     @property
     def waiting_s(self) -> float | None:
         """For how long alerts have been waiting to be written; None if none do."""

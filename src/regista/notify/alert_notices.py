@@ -42,7 +42,7 @@ class Group(msgspec.Struct, frozen=True):
     Attributes:
         labels: those that its alerts agree in.
         firing: all that fire and are not silenced, oldest first.
-        ended: those that the channel knows to fire, and that do no more.
+        ended: those that the channel knows to fire, and that do no more, or are told to others now.
         quiet: ids that the channel knows to fire, and that still do but are silenced.
         last_s: when it was told last; 0 for never.
         due_s: when it is to be told, in seconds since the epoch; infinite for never.
@@ -139,12 +139,19 @@ class _Draft:
             elif alert.id in told:
                 quiet.append(alert.id)
         firing.sort(key=_age)
-        here = {alert.id for alert in self.alerts}
-        # One that is told elsewhere now has ended here; one that is not known any more can't be told of.
-        ended = [by_id[each] for each in told if each not in here and each in by_id]
+        ended, is_lost = [], False
+        for alert_id in told.difference(alert.id for alert in self.alerts):
+            known = by_id.get(alert_id)
+            if known is None:
+                is_lost = True  # One that is not known any more can't be told of.
+            elif not self._is_in_another_group(known):
+                ended.append(known)  # One that is told to another channel now has ended here.
+            elif is_silenced(known):
+                quiet.append(alert_id)  # Its other group was not told of it, so its end is to be told here.
+            else:
+                is_lost = True  # Its other group tells of it; that it was resolved would be a lie.
         ended.sort(key=_age)
-        lost = any(each not in by_id for each in told)
-        is_news = bool(ended) or lost or any(alert.id not in told for alert in firing)
+        is_news = bool(ended) or is_lost or any(alert.id not in told for alert in firing)
         at_s = self.notice.at_s if self.notice else 0.0
         if not told:
             due_s = min((alert.fired_at_s for alert in firing), default=math.inf) + timing.wait_s
@@ -153,6 +160,10 @@ class _Draft:
         else:
             due_s = at_s + timing.repeat_s if firing else math.inf
         return Group(self.channel, self.labels, tuple(firing), tuple(ended), tuple(quiet), at_s, due_s)
+
+    def _is_in_another_group(self, alert: Alert) -> bool:
+        """Whether an alert that is not of this group fires, and this channel is told of it all the same."""
+        return alert.is_firing and self.channel.key in (name.lower() for name in alert.channels)
 
 
 def _age(alert: Alert) -> tuple[float, str]:

@@ -10,6 +10,7 @@ import collections
 import logging
 import math
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -37,6 +38,18 @@ class ChannelState(msgspec.Struct):
     failed: int = 0
     problem: str = ""
     told_at_s: float = 0.0
+
+
+class _Failures(NamedTuple):
+    """What was tried in vain with a group, and when it is to be tried again.
+
+    Attributes:
+        channel: as it was then.
+    """
+
+    channel: AlertChannel
+    tries: Tries
+    retry_s: float
 
 
 class AlertTeller:
@@ -75,7 +88,7 @@ class AlertTeller:
         self._usual = Timing(settings.group_wait_s, settings.group_interval_s, settings.repeat_interval_s)
         self._resending = Timing(0.0, 0.0, settings.resend_s)
         self._notices: dict[str, AlertNotice] = {}
-        self._tries: dict[str, tuple[Tries, float]] = {}
+        self._failures: dict[str, _Failures] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._is_dirty = True
         self._due_at_s = -math.inf
@@ -84,6 +97,24 @@ class AlertTeller:
     def start(self) -> None:
         """Takes over what the log knows of who was told what."""
         self._notices = {key: entry.record for key, entry in self._catalog.alerting.notices.items()}
+
+    def take_over(self, notice: AlertNotice, *, is_gone: bool) -> bool:
+        """Goes by what the log knows now of who was told what: a saved state may have been restored.
+
+        Args:
+            is_gone: whether the log knows it no more.
+
+        Returns:
+            Whether that is news; not where the log was only told what is known here.
+        """
+        if self._log.is_waiting(notice.key):
+            return False
+        if is_gone:
+            self._notices.pop(notice.key, None)
+        else:
+            self._notices[notice.key] = notice
+        self._is_dirty = True
+        return True
 
     async def stop(self) -> None:
         """Sends no more; what is under way is sent again by whoever starts next."""
@@ -122,7 +153,7 @@ class AlertTeller:
             is_silenced=lambda alert: bool(silenced_by(alert.labels, silences, at_s)),
             timing_of=self._timing_of,
         )
-        self._tries = {key: tries for key, tries in self._tries.items() if key in groups}
+        self._failures = {key: failures for key, failures in self._failures.items() if key in groups}
         self._due_at_s = next_change_s(silences, at_s)
         self._retry_at_s = math.inf
         for group in sorted(groups.values(), key=_due):
@@ -145,13 +176,20 @@ class AlertTeller:
         if group.due_s > at_s:
             self._due_at_s = min(self._due_at_s, group.due_s)
             return
-        tries, retry_s = self._tries.get(group.key, (Tries(), -math.inf))
+        tries, retry_s = self._tries_of(group)
         if retry_s > self._clock():
             self._retry_at_s = min(self._retry_at_s, retry_s)
             return
         task = asyncio.get_running_loop().create_task(self._tell(group, tries))
         self._tasks[group.channel.key] = task
         task.add_done_callback(lambda _: self._tasks.pop(group.channel.key))
+
+    def _tries_of(self, group: Group) -> tuple[Tries, float]:
+        """What was tried in vain, and when it is to be tried again; nothing where the channel is another now."""
+        failures = self._failures.get(group.key)
+        if failures is None or failures.channel != group.channel:
+            return Tries(), -math.inf
+        return failures.tries, failures.retry_s
 
     async def _tell(self, group: Group, tries: Tries) -> None:
         try:
@@ -169,7 +207,7 @@ class AlertTeller:
             self._is_dirty = True
 
     def _note(self, group: Group) -> None:
-        self._tries.pop(group.key, None)
+        self._failures.pop(group.key, None)
         notice = noted(group, at_s=self._wall_clock() if group.is_worth_telling else group.last_s)
         if notice.told:
             self._notices[group.key] = notice
@@ -181,7 +219,7 @@ class AlertTeller:
     def _put_off(self, group: Group, tries: Tries, outcome: Outcome) -> None:
         verdict = decide_retry(outcome, tries, now_s=self._clock(), jitter=self._jitter(), policy=self._retry)
         after_s = verdict.after_s if verdict.word == "again" else self._retry.most_s
-        self._tries[group.key] = (tries, self._clock() + after_s)
+        self._failures[group.key] = _Failures(group.channel, tries, self._clock() + after_s)
 
     def _count(self, channel: AlertChannel, outcome: Outcome) -> None:
         state = self.states[channel.key]

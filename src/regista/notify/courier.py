@@ -43,8 +43,8 @@ logger = logging.getLogger(__name__)
 
 _TELL_S = 60.0
 _FAILURES_TOLD = 3
-"""A receiver that fails now and then must not fill the log: that failures begin is told once a minute, and that
-they end if there were some."""
+"""A receiver that fails now and then must not fill the log: that it fails is told once, and at most once a minute;
+that it delivers again, if there were some failures."""
 
 
 class Tail(Protocol):
@@ -130,9 +130,14 @@ class Courier:
         self._changed = asyncio.Event()
         self._is_ending = False
         self._tries = Tries()
+        # Whether the log has that it fails, and when that was told the last time.
+        self._is_told = False
         self._told_s = 0.0
-        # A cursor is written after what it names: one that is not came with a snapshot from another log.
-        self._is_foreign = written is not None and written.record.index >= written.modify_index
+        # A cursor is written after what it names: one that is not came with a snapshot from another log. Once it
+        # is written again here, only the record itself can say so.
+        self._is_foreign = written is not None and (
+            written.record.is_foreign or written.record.index >= written.modify_index
+        )
         if written is not None:
             delivery = written.record
             self._place = EventPlace(delivery.index, delivery.position)
@@ -166,6 +171,7 @@ class Courier:
         """Goes on with a subscription as it is now: at once, for the reason to wait may be gone."""
         self.subscription = subscription
         self._wanted = event_filter(subscription)
+        self._is_told = False
         self._changed.set()
 
     def end(self) -> None:
@@ -221,19 +227,21 @@ class Courier:
         outgoing = outgoing_reread(after_index, index, at_s=means.wall_clock(), source=means.source)
         await self._deliver(outgoing, EventPlace(index))
         self.state.rereads += 1
-        self._is_foreign = False
 
     def _settle(self, place: EventPlace, *, is_news: bool) -> None:
         self._place = place
+        self._is_foreign = False
         self._means.cursors.move(self._delivery(place), is_news=is_news)
 
     def _delivery(self, place: EventPlace, tries: Tries | None = None) -> Delivery:
+        """The record of a place that it has come to; with `tries`, of one that it tries to get on from."""
         return Delivery(
             subscription=self.subscription.id,
             index=place.index,
             position=place.position,
             attempts=tries.attempts if tries else 0,
             failing_since_s=tries.since_s if tries else 0.0,
+            is_foreign=self._is_foreign and tries is not None,
         )
 
     # ---- sending ----
@@ -260,6 +268,11 @@ class Courier:
         """Makes one attempt, and does what follows from it; whether the event is settled then."""
         means = self._means
         outcome = await self._attempt(outgoing)
+        if self._changed.is_set() and not self._is_ending and not outcome.is_delivered:
+            # The answer is to a subscription as it was, perhaps from another receiver: it decides nothing.
+            self.state.retried += 1
+            self._tries = Tries()
+            return False
         jitter, now_s = means.rng.random(), means.wall_clock()
         verdict = decide_retry(outcome, self._tries, now_s=now_s, jitter=jitter, policy=means.policy)
         match verdict.word:
@@ -284,10 +297,11 @@ class Courier:
         self._tries = before.after(outcome, began_s=began_s)
         self.note(outcome)
         if not outcome.is_delivered:
-            if not before.failures and began_s - self._told_s >= _TELL_S:
-                self._told_s = began_s
+            if not self._is_told and began_s - self._told_s >= _TELL_S:
+                self._is_told, self._told_s = True, began_s
                 logger.warning("webhook %s to %s: %s", *self._named(), outcome.problem)
             return outcome
+        self._is_told = False
         self.state.delivered += 1
         if before.failures >= _FAILURES_TOLD:
             logger.info("webhook %s to %s delivers again, after %d failures", *self._named(), before.failures)

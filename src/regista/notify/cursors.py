@@ -21,6 +21,10 @@ _IDLE_TRANSACTIONS = 1000
 """A cursor that only moves past others' events is written each so many transactions; reading them again after a
 restart takes some ten milliseconds."""
 
+_IDLE_S = 3600.0
+"""Where less than that happens it is written each hour: after a crash, a cursor that nobody wrote for as long as
+the log is kept would look like a gap. Far below `store.log_retention`, and next to no transactions."""
+
 DELIVERY_CAUSE = caused_by("server", reason="webhook deliveries")
 
 
@@ -39,11 +43,13 @@ class Cursors:
 
     Args:
         every_s: the least time between two writes.
+        idle_s: after how long cursors are written that only moved past others' events.
     """
 
-    def __init__(self, writer: Writer, *, every_s: float) -> None:
+    def __init__(self, writer: Writer, *, every_s: float, idle_s: float = _IDLE_S) -> None:
         self._writer = writer
         self._every_s = every_s
+        self._idle_s = idle_s
         self._written: dict[str, Delivery] = {}
         self._latest: dict[str, Delivery] = {}
         self._has_news = asyncio.Event()
@@ -71,10 +77,22 @@ class Cursors:
     async def keep_writing(self) -> None:
         """Writes what moved, now and then, until cancelled."""
         while True:
-            await self._has_news.wait()
+            try:
+                async with asyncio.timeout(self._idle_s):
+                    await self._has_news.wait()
+            except TimeoutError:
+                if not self._has_idled():
+                    continue
             self._has_news.clear()
             await self.write()
             await asyncio.sleep(self._every_s)
+
+    def _has_idled(self) -> bool:
+        """Whether a cursor has moved by more than the transaction that wrote it."""
+        return any(
+            (before := self._written.get(name)) is None or each.index - before.index > 1
+            for name, each in self._latest.items()
+        )
 
     async def write(self) -> None:
         """Writes all that moved; what can't be written is written later."""

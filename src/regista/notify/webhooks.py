@@ -50,8 +50,10 @@ class WebhookState:
     Attributes:
         index: up to which transaction everything is settled.
         behind: by how many transactions that is behind.
-        behind_s: how long ago the event happened that is being delivered; 0 for none.
+        behind_s: how long ago the event happened that is being delivered; 0 for none, and while it is disabled.
         attempts: how often that one was sent.
+        is_failing: whether the latest attempt failed, or the server has disabled it because its receiver is gone;
+            one that somebody disabled does not fail.
     """
 
     subscription: Subscription
@@ -273,16 +275,19 @@ class Webhooks:
             self._asides -= 1
 
     def _state(self, courier: Courier) -> WebhookState:
-        pending_s = courier.state.pending_s
+        subscription, pending_s = courier.subscription, courier.state.pending_s
+        behind_s = 0.0
+        if pending_s is not None and subscription.is_enabled:
+            behind_s = max(0.0, self._means.wall_clock() - pending_s)
         index = courier.place.read_from
         return WebhookState(
-            subscription=courier.subscription,
+            subscription=subscription,
             courier=courier.state,
             index=index,
             behind=max(0, self._means.tail.index - index),
-            behind_s=0.0 if pending_s is None else max(0.0, self._means.wall_clock() - pending_s),
+            behind_s=behind_s,
             attempts=courier.attempts,
-            is_failing=courier.failures > 0,
+            is_failing=courier.failures > 0 if subscription.is_enabled else bool(subscription.disabled_because),
         )
 
     # ---- keeping a courier for each subscription ----

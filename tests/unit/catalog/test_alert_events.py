@@ -91,6 +91,20 @@ def test_a_channel_goes_with_what_it_was_told():
         delete_alert_channel(catalog, "ops")
 
 
+def test_a_token_that_is_not_given_is_sent_to_no_other_host():
+    """Whoever may change a channel, but does not know its token, can't have it sent to themselves."""
+    before = AlertChannel(name="am", channel_kind="alertmanager", url="http://am:9093/", token="secret")
+    catalog = catalog_with(lambda it: put_alert_channel(it, before, channels_max=1))
+    shown = shown_channel(before)
+    for url in ("http://evil/", "http://am:9094/", "https://am:9093/", "http://am:9093@evil/"):
+        with pytest.raises(BadInput, match="leads to another host") as caught:
+            put_alert_channel(catalog, msgspec.structs.replace(shown, url=url), channels_max=1)
+        assert caught.value.field == "token"
+    for changes in ({"url": "http://AM:9093/prefix"}, {"url": "http://evil/", "token": "mine"}):
+        (change,) = put_alert_channel(catalog, msgspec.structs.replace(shown, **changes), channels_max=1).changes
+        assert change.record.token == changes.get("token", "secret")
+
+
 def test_a_channel_written_as_it_is_shown_keeps_its_secrets():
     """For another channel, or of another kind, what is struck out can't be used."""
     catalog = catalog_with(put_ops)

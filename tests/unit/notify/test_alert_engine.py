@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.notify.alert_world import AlertWorld
 
+from regista.catalog import restore
 from regista.model import AlertMatcher, AlertSilence
 
 FOR_S = 10.0
@@ -159,6 +160,53 @@ async def test_alerts_of_a_rule_that_is_edited_go_where_it_says_now():
     await world.beat(count=10)
     told = [(group.channel.name, len(group.firing), len(group.ended)) for group in world.sender.sent]
     assert told == [("ops", 1, 0), ("other", 1, 0), ("ops", 0, 1)]
+
+
+async def test_the_log_tells_once_that_an_alert_fires(caplog):
+    """An edit of its rule that has it told elsewhere is not one more alert."""
+    caplog.set_level("INFO")
+    world = small_world()
+    world.channel("other")
+    world.add("web-1", status="critical")
+    await world.beat(count=14)
+    world.rule(for_s=FOR_S, channels=("other",))
+    await world.beat(count=2)
+    lines = [each.getMessage() for each in caplog.records if each.getMessage().startswith("alert r:")]
+    assert lines[0].startswith("alert r: 1 fire: ")
+    assert lines[1:] == ["alert r: 1 that fire are told as the rule says now"]
+
+
+async def test_a_channel_that_was_changed_is_tried_at_once():
+    """Whoever mends a channel at night is not left waiting for the next attempt with the one before."""
+    world = small_world()
+    world.add("web-1", status="critical")
+    world.sender.is_away = True
+    await world.beat(count=100)
+    world.sender.is_away = False
+    world.channel(url="http://mended/")
+    await world.beat()
+    assert world.messages() == [(["n1/c-web-1"], [])]
+
+
+async def test_what_is_not_followed_is_counted_once_for_as_long_as_it_is_so():
+    """Looking again does not make it more; what is well again, and rules that are gone, make it less."""
+    world = small_world(active_max=1)
+    world.rule("flaps", rule_kind="flapping", for_s=0.0)
+    for number in range(3):
+        world.add(f"web-{number}", status="critical")
+    entry = world.catalog.checks["n1/c-web-0"]
+    world.catalog.set_mark("flapping", entry.record, "why")
+    await world.beat(count=5)
+    assert world.engine.left_out == 3
+    world.set_status("web-2", "critical", output="still")
+    await world.beat(count=5)
+    assert world.engine.left_out == 3
+    world.set_status("web-2", "passing")
+    await world.beat()
+    assert world.engine.left_out == 2
+    world.rule("flaps", rule_kind="flapping", for_s=0.0, is_enabled=False)
+    await world.beat()
+    assert world.engine.left_out == 1
 
 
 async def test_what_is_too_much_is_followed_once_there_is_room():
@@ -323,3 +371,44 @@ async def test_nothing_is_told_before_the_log_has_it():
     assert not world.engine.teller._tasks
     await world.look()
     assert world.messages() == [(["n1/c-web-1"], [])]
+
+
+@pytest.mark.parametrize("is_ended", [False, True])
+async def test_whoever_was_told_before_a_snapshot_is_told_the_end_after_it_was_restored(is_ended):
+    """Also by an agent that knew nothing: else a pager's incident would stay open for ever."""
+    saved = small_world()
+    saved.add("web-1", status="critical")
+    await saved.beat(count=14)
+    assert saved.messages() == [(["n1/c-web-1"], [])]
+    if is_ended:
+        saved.set_status("web-1", "passing")
+        await saved.beat()
+        assert saved.messages() == [(["n1/c-web-1"], [])], "its end is to be told after the group's interval"
+    world = AlertWorld(group_wait_s=2.0, group_interval_s=5.0)
+    world.now_s = saved.now_s
+    await world.beat()
+    records = [entry.record for entry in saved.catalog.all_entries()]
+    world.commit(restore(world.catalog, records, own_node="other"))
+    await world.beat(count=3)
+    if not is_ended:
+        world.set_status("web-1", "passing")
+    await world.beat(count=10)
+    assert world.messages() == [([], ["n1/c-web-1"])]
+    assert [each.is_firing for each in world.alerts()] == [False]
+    assert not world.catalog.alerting.notices
+
+
+async def test_an_alert_that_ended_does_not_fire_for_ever_in_a_state_restored_from_before():
+    """The agent that knows of its end writes it once more."""
+    world = small_world()
+    world.add("web-1", status="critical")
+    await world.beat(count=14)
+    records = [entry.record for entry in world.catalog.all_entries()]
+    world.set_status("web-1", "passing")
+    await world.beat(count=10)
+    assert world.messages() == [(["n1/c-web-1"], []), ([], ["n1/c-web-1"])]
+    world.commit(restore(world.catalog, records, own_node="other"))
+    world.set_status("web-1", "passing")
+    await world.beat(count=10)
+    assert [each.is_firing for each in world.alerts()] == [False]
+    assert not world.catalog.alerting.notices

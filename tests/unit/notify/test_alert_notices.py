@@ -73,6 +73,25 @@ def test_alerts_that_agree_are_told_together_and_others_are_not():
     assert sorted((group.labels["node"], len(group.firing)) for group in found) == [("n1", 2), ("n2", 1)]
 
 
+def test_an_alert_that_is_told_in_another_group_of_its_channel_has_not_ended():
+    """When a rule groups by something else, the channel is told what fires, and never that it was resolved."""
+    regrouped = alert(1, group_by=("alertname",))
+    found = {tuple(each.labels): each for each in groups([regrouped], [notice("a1")])}
+    assert [each.id for each in found["alertname",].firing] == ["a1"]
+    assert not found["node",].is_worth_telling
+    assert noted(found["node",], at_s=3000.0).told == ()
+
+
+def test_a_silenced_alert_that_belongs_to_another_group_now_is_known_until_it_ends():
+    """Its end is told where it was told that it fires."""
+    regrouped = alert(1, group_by=("alertname",))
+    found = {tuple(each.labels): each for each in groups([regrouped], [notice("a1")], silenced=("a1",))}
+    assert (found["node",].quiet, found["node",].due_s) == (("a1",), math.inf)
+    ended = alert(1, group_by=("alertname",), resolved=2500.0)
+    (group,) = groups([ended], [notice("a1")], silenced=("a1",))
+    assert [each.id for each in group.ended] == ["a1"]
+
+
 def test_an_alertmanager_gets_everything_at_once():
     """It groups by itself."""
     (group,) = groups([alert(1), alert(2, node="n2")], kind="alertmanager")

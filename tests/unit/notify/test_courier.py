@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from regista.model import (
     UNKNOWN_CAUSE,
     Batch,
     Compacted,
+    Delivery,
     KvEntry,
     Put,
     StoreUnavailable,
@@ -159,6 +161,29 @@ async def test_only_what_is_wanted_is_sent():
     assert "s1" not in log.catalog.deliveries
 
 
+def written_index(log):
+    return log.catalog.deliveries["s1"].record.index
+
+
+async def test_a_cursor_that_only_passes_others_events_is_written_now_and_then():
+    """After a crash it must not look older than the log; and where nothing happens, nothing is written."""
+    log, sender = Log(), Sender()
+    await subscribe(log, types=("config",))
+    means = means_of(log, sender, cursors=Cursors(log, every_s=0.0, idle_s=0.001))
+    writing = asyncio.create_task(means.cursors.keep_writing())
+    async with delivering(log, means) as courier:
+        log.put_keys("1", "2", "3")
+        await until(lambda: "s1" in log.catalog.deliveries and written_index(log) == log.catalog.index - 1)
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        await until(lambda: courier.place.index == log.catalog.index)
+        assert not means.cursors._has_idled(), "its own write is no reason for another"
+        log.put_keys("4")
+        await until(lambda: courier.place.index == log.catalog.index)
+        assert means.cursors._has_idled()
+    assert sender.sent == []
+
+
 async def test_what_is_given_up_is_a_dead_letter_and_the_next_goes_on():
     """Refused as often as allowed, an event is kept with the reason; the order of the others stays."""
     log, sender = Log(), Sender([DELIVERED, FAILED, REFUSED, REFUSED])
@@ -202,6 +227,57 @@ async def test_a_receiver_that_is_gone_is_left_alone_until_somebody_enables_it()
         )
         await until(lambda: len(sender.delivered) == 2)
     assert keys([message for message, _ in sender.sent]) == ["1", "1", "2"]
+
+
+@pytest.mark.parametrize("answer", [GONE, REFUSED, FAILED])
+async def test_an_answer_to_a_subscription_that_was_changed_meanwhile_decides_nothing(answer):
+    """What the old receiver says while the new one is written neither disables, buries nor puts off."""
+    log, sender = Log(), Sender([answer])
+    await subscribe(log, types=("kv",))
+    policy = RetryPolicy(first_s=1e6, most_s=1e6, attempts_max=1, refusals_max=1, age_max_s=1e9)
+    async with delivering(log, means_of(log, sender, policy=policy, rng=Dice(1.0))) as courier:
+        log.catalog.subscribe(lambda _: courier.change(log.catalog.subscriptions["s1"].record))
+        log.put_keys("1")
+        await until(lambda: courier.is_sending)
+        moved = Subscription(id="s1", url="http://other/", secret="", types=("kv",))
+        log.commit(replace_subscription(log.catalog, moved, now_s=0.0, rotation_s=0.0))
+        await until(lambda: sender.delivered)
+    assert [message.url for message, _ in sender.sent] == ["http://receiver/", "http://other/"]
+    assert log.catalog.subscriptions["s1"].record.is_enabled
+    assert log.catalog.dead_letters.of("s1") == []
+
+
+async def test_the_log_tells_that_a_receiver_fails_after_a_restart_too(caplog):
+    """Each process tells it once, and a failure that came too soon after another is told while it lasts."""
+    log, sender = Log(), Sender([FAILED] * 2)
+    now_s = 1000.0
+    means = means_of(log, sender, wall_clock=lambda: now_s)
+    await subscribe(log, types=("kv",))
+
+    def told():
+        return [each.getMessage() for each in caplog.records if "it answered 500" in each.getMessage()]
+
+    async with delivering(log, means) as courier:
+        log.put_keys("1")
+        await until(lambda: len(sender.sent) == 2)
+        await means.cursors.write()
+        assert len(told()) == 1
+    sender.outcomes = [FAILED, DELIVERED, FAILED]
+    async with delivering(log, means_of(log, sender, wall_clock=lambda: now_s)) as courier:
+        assert courier.attempts == 2
+        await until(lambda: len(sender.delivered) == 1)
+        assert len(told()) == 2
+        log.put_keys("2")
+        await until(lambda: len(sender.delivered) == 2)
+        assert len(told()) == 2, "once a minute"
+        now_s += 30.0
+        sender.outcomes = [FAILED] * 3
+        log.put_keys("3")
+        await until(lambda: sender.outcomes == [FAILED] * 2)
+        assert len(told()) == 2
+        now_s += 31.0
+        await until(lambda: not sender.outcomes)
+        assert len(told()) == 3
 
 
 async def test_an_event_that_is_no_longer_wanted_is_passed():
@@ -248,6 +324,26 @@ async def test_a_cursor_from_another_log_is_a_gap():
     async with delivering(other, means_of(other, sender)) as courier:
         await until(lambda: courier.state.rereads)
     assert sender.sent[-1][0].type == "regista.reread"
+
+
+async def test_a_gap_that_a_foreign_cursor_left_is_told_however_long_that_takes():
+    """A receiver that is away when a snapshot was restored is told to read anew, though the log has grown past it."""
+    log, sender = Log(), Sender([FAILED])
+    subscription = Subscription(id="s1", url="http://receiver/", secret="secret", types=("kv",))
+    log.commit(Transaction((Put(subscription), Put(Delivery(subscription="s1", index=9)))))
+    means = means_of(log, sender)
+    async with delivering(log, means):
+        await until(lambda: sender.sent)
+        log.put_keys(*(f"{number}" for number in range(20)))
+        await means.cursors.write()
+    assert log.catalog.deliveries["s1"].modify_index > 9
+    async with delivering(log, means_of(log, sender)) as courier:
+        await until(lambda: sender.delivered)
+        log.put_keys("after")
+        await until(lambda: len(sender.delivered) == 2)
+        assert courier.state.rereads == 1
+    assert [message.type for message in sender.delivered] == ["regista.reread", "kv.created"]
+    assert keys(sender.delivered) == ["", "after"]
 
 
 def courier_place(log):

@@ -201,6 +201,14 @@ async def test_a_gap_is_told_with_what_is_left():
     assert (await ear.keys(1), await future.keys(1)) == (["e"], ["e"])
 
 
+async def test_a_place_at_the_begin_of_the_log_is_no_gap():
+    """`0.0` is a place before everything, as `0` is: who gives it hears the whole log."""
+    registry = Registry()
+    registry.write("a")
+    assert await Ear(registry, place=EventPlace(0, 0)).keys(1) == ["a"]
+    assert registry.feed.reread_count == 0
+
+
 async def test_heartbeats_carry_a_place_that_is_true():
     """One that hears nothing is told how far it has come; one that has something to read is not told past it."""
     registry = Registry(heartbeat_s=0.02)
