@@ -183,6 +183,12 @@ def tell(demo: Demo, instances: dict[str, str]) -> None:
         print(f"  {service_id:<24}{url:<28}pid {demo.pid(service_id)}")
     flag = "" if demo.agent.endswith(":8500") else f" --http-addr {demo.agent}"
     regista = f"{os.path.relpath(Path(sys.executable).parent)}/regista"
+    told = {
+        f"curl -X PUT {instances[victim]}/fail": "its check fails; /recover makes it well again",
+        f"kill -9 {demo.pid(victim)}": "it dies without a word",
+        f"curl {instances['post-service-1']}/posts": "only the other one answers",
+    }
+    steps = "\n".join(f"  {command:<48}{what}" for command, what in told.items())
     print(f"""
 Try, in another terminal:
   curl {demo.agent}/v1/health/service/user-service?passing
@@ -191,9 +197,7 @@ Try, in another terminal:
   {regista} watch service user-service{flag}
 
 See an instance go and its callers stop getting it:
-  curl -X PUT {instances[victim]}/fail         its check fails; /recover makes it well again
-  kill -9 {demo.pid(victim)}                                      it dies without a word
-  curl {instances["post-service-1"]}/posts              only the other one answers
+{steps}
 
 Ctrl-C stops everything.""")
 

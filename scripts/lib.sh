@@ -33,12 +33,33 @@ die() {
     exit 1
 }
 
-# Prints the first Python that is new enough.
+# With --help among a script's arguments, prints the comment at its top, and ends. Installs nothing for that.
+help_if_asked() {
+    local argument
+    for argument in "$@"; do
+        case "$argument" in
+            -h | --help)
+                sed -n '2,/^[^#]/s/^# \{0,1\}//p' "$0"
+                exit
+                ;;
+        esac
+    done
+}
+
+is_new_enough() {
+    command -v "$1" >/dev/null && "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+}
+
+# Prints the Python that is named, or the first that is new enough.
 find_python() {
     local candidate
-    for candidate in ${REGISTA_PYTHON:+"$REGISTA_PYTHON"} python3.11 python3.12 python3.13 python3; do
-        if command -v "$candidate" >/dev/null &&
-            "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    if [ -n "${REGISTA_PYTHON:-}" ]; then
+        is_new_enough "$REGISTA_PYTHON" || die "REGISTA_PYTHON is $REGISTA_PYTHON, which is no Python 3.11 or later."
+        command -v "$REGISTA_PYTHON"
+        return
+    fi
+    for candidate in python3.11 python3.12 python3.13 python3; do
+        if is_new_enough "$candidate"; then
             command -v "$candidate"
             return
         fi
@@ -81,12 +102,12 @@ ensure_environment() {
         python="$(find_python)"
         ensure_venv_module "$python"
         say "Making .venv with $python."
-        "$python" -m venv --clear "$VENV"
+        "$python" -m venv --clear "$VENV" || die "$VENV could not be made; see above."
     fi
     say "Installing Regista and its test tools into .venv."
     # Dependency groups need pip 25.1; Debian 12 brings 23.0.
     "$VENV/bin/python" -m pip install -q --disable-pip-version-check --upgrade 'pip>=25.1' >&2 </dev/null ||
-        die "pip could not be brought up to date; is the package index reachable?"
+        die "pip could not be brought up to date; is the package index reachable? PIP_INDEX_URL names another one."
     "$VENV/bin/python" -m pip install -q --disable-pip-version-check \
         --editable "$ROOT" --group "$ROOT/pyproject.toml:test" >&2 </dev/null ||
         die "the installation failed; the lines above say why."

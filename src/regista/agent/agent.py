@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from regista import __version__
+from regista.agent.addresses import cant_listen
 from regista.agent.assembly import Doors, Inner, Surroundings, make_doors, make_inner
 from regista.agent.config import AgentConfig, waiting_for_restart
 from regista.agent.definitions import Definitions, read_definitions, reconcile
@@ -28,7 +29,7 @@ from regista.agent.readiness import say_ready
 from regista.agent.workers import Workers
 from regista.agent.writer import CatalogWriter
 from regista.catalog import Catalog, forget_tombstones
-from regista.model import BadInput, ConfigError, Node, RegistaError, StoreUnavailable, caused_by
+from regista.model import BadInput, Node, RegistaError, StoreUnavailable, caused_by
 from regista.notify import Watch
 from regista.protocols.http import HttpServer
 
@@ -166,10 +167,8 @@ class Agent:
                 bound = http.bind(address, config.http_port, is_shared=workers.count > 0)
                 workers.listen_at(bound)
             except OSError as error:
-                raise ConfigError(
-                    f"HTTP can't listen on {address}:{config.http_port}: {error.strerror or error}. Stop what "
-                    "uses it, or give another --http-port (0 for a free one) or --client."
-                ) from error
+                other_port = "--http-port (0 for a free one)"
+                raise cant_listen("HTTP", address, config.http_port, error, other_port=other_port) from error
             self._listeners.setdefault("http", bound)
         self._server_address = self._listeners.get("http", "")
         bound = bind_dns(dns.server, config, workers)

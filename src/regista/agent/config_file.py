@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import stat
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -33,7 +34,7 @@ def find_files(path: Path, *, format_: str = "") -> tuple[Path, ...]:
         ConfigError: there is no such file or directory, or its listing is not allowed.
     """
     try:
-        if not path.is_dir():
+        if not stat.S_ISDIR(path.stat().st_mode):
             return (path,)
         return tuple(sorted(item for item in path.iterdir() if is_readable(item, format_) and item.is_file()))
     except OSError as error:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol, cast, get_args
 
+from regista.agent.addresses import cant_listen
 from regista.agent.config import AgentConfig
 from regista.agent.metric_shapes import counter, counters, gauge, histogram
 from regista.catalog import Catalog
@@ -130,10 +131,8 @@ def bind_dns(dns: DnsServer, config: AgentConfig, workers: Workers) -> str:
             bound = dns.bind(address, config.dns_port, is_shared=workers.count > 0)
             workers.answer_dns_at(bound)
         except OSError as error:
-            raise ConfigError(
-                f"DNS can't listen on {address}:{config.dns_port}: {error.strerror or error}. Stop what uses it, "
-                "or give another --dns-port (0 for a free one, -1 for none) or --client."
-            ) from error
+            other_port = "--dns-port (0 for a free one, -1 for none)"
+            raise cant_listen("DNS", address, config.dns_port, error, other_port=other_port) from error
         found = found or bound
     return found
 

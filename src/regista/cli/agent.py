@@ -63,7 +63,7 @@ def agent_command(run_agent: Run) -> click.Command:
         "agent",
         callback=start,
         params=[flag_option(flag) for flag in FLAGS],
-        help="Start an agent: the server that services register with and programs ask.",
+        help="Start an agent. It is the server that services register with and programs ask.",
         epilog=EPILOG,
     )
 

@@ -24,7 +24,7 @@ def channels() -> None:
 @json_option
 @agent_options
 def list_(client: AgentClient, *, as_json: bool) -> None:
-    """List the channels and how they are getting on; what may be a secret is struck out."""
+    """List the channels and how they are getting on. What may be a secret is struck out."""
     answer = client.get(_PATH)
     if as_json:
         print_body(answer)
@@ -49,7 +49,7 @@ def list_(client: AgentClient, *, as_json: bool) -> None:
 @json_option
 @agent_options
 def write(client: AgentClient, name: str, definition: str, *, as_json: bool) -> None:
-    """Keep DEFINITION, JSON, as the channel NAME; @FILE and - stand for a file and standard input."""
+    """Keep DEFINITION, JSON, as the channel NAME. @FILE and - stand for a file and standard input."""
     answer = client.put((*_PATH, name), read_json(definition))
     if as_json:
         print_body(answer)

@@ -25,7 +25,7 @@ def rules() -> None:
 @json_option
 @agent_options
 def list_(client: AgentClient, *, as_json: bool) -> None:
-    """List the rules; those of the house are there without being written."""
+    """List the rules. Those of the house are there without being written."""
     answer = client.get(_PATH)
     if as_json:
         print_body(answer)
@@ -65,7 +65,7 @@ def read(client: AgentClient, name: str) -> None:
 @json_option
 @agent_options
 def write(client: AgentClient, name: str, definition: str, *, as_json: bool) -> None:
-    """Keep DEFINITION, JSON, as the rule NAME; @FILE and - stand for a file and standard input."""
+    """Keep DEFINITION, JSON, as the rule NAME. @FILE and - stand for a file and standard input."""
     answer = client.put((*_PATH, name), read_json(definition))
     if as_json:
         print_body(answer)

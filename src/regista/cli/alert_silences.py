@@ -19,7 +19,7 @@ _PATH = ("regista", "alerts", "silences")
     "  regista alerts silence list"
 )
 def silence() -> None:
-    """Say what nobody wants to be told for a time; it is shown all the same."""
+    """Say what nobody wants to be told for a time. It is shown all the same."""
 
 
 @silence.command(
@@ -44,7 +44,10 @@ def add(
     author: str,
     as_json: bool,
 ) -> None:
-    """Silence the alerts that meet all MATCHERs: label=value, label!=value, label=~pattern, label!~pattern."""
+    """Silence the alerts that meet all MATCHERs.
+
+    A MATCHER is label=value, label!=value, label=~pattern or label!~pattern.
+    """
     body = {
         "matchers": matchers,
         "duration": duration,

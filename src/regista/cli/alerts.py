@@ -35,7 +35,7 @@ class _Alerts(click.Group):
     "  regista alerts silence add --for 2h --comment 'new disks' node=db-1",
 )
 def alerts() -> None:
-    """Show what is wrong: `regista alerts`, short for `regista alerts list`; and say who is told of it."""
+    """Show what is wrong, and say who is told of it. `regista alerts` is short for `regista alerts list`."""
 
 
 @alerts.command(_LIST, epilog="\b\nExamples:\n  regista alerts\n  regista alerts list --state firing --json")

@@ -212,6 +212,7 @@ class AgentClient:
             raise AgentUnreachable(self._unreachable_text(error)) from error
 
     def _target(self, path: Sequence[str], parameters: Parameters) -> str:
+        _refuse_vanishing(path)
         target = "/".join((f"{self._address.prefix}/v1", *(quote(part, safe="") for part in path)))
         asked = {**self._always, **parameters}
         return f"{target}?{urlencode(asked, doseq=True)}" if asked else target
@@ -249,6 +250,23 @@ class AgentClient:
         return (
             f'No agent answers at {self.url}: {reason}. Start one with "regista agent --dev", or name another '
             "with --http-addr."
+        )
+
+
+def _refuse_vanishing(path: Sequence[str]) -> None:
+    """Refuses a path that the agent would shorten, as Consul does, and so take for another one.
+
+    Slashes within a part are escaped, and the agent takes them for any other character.
+
+    Raises:
+        click.UsageError: it is one.
+    """
+    whole = "/".join(path)
+    # An empty last step stays: a prefix ends so, and of a name that is empty the agent says what is missing.
+    *steps, last = path
+    if "" in steps or not {".", ".."}.isdisjoint((*steps, last)):
+        raise click.UsageError(
+            f'no address leads to "/v1/{whole}": what stands between slashes may not be empty, "." or "..".'
         )
 
 

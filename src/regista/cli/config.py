@@ -42,7 +42,7 @@ def read(client: AgentClient, kind: str, name: str) -> None:
 @click.option("--modify-index", type=click.IntRange(0), default=0, metavar="INDEX", help="The index for --cas.")
 @agent_options
 def write(client: AgentClient, file: str, *, cas: bool, modify_index: int) -> None:
-    """Write the entry in FILE, .json or .hcl, or in standard input for -."""
+    """Write the entry in FILE, .json or .hcl, or - for standard input."""
     entry = _read_entry(file)
     found = {name.lower(): value for name, value in entry.items()}
     label = f"{found.get('kind', '')}/{found.get('name', '')}"
@@ -74,7 +74,7 @@ def list_(client: AgentClient, kind: str, *, as_json: bool) -> None:
 @click.argument("name")
 @agent_options
 def delete(client: AgentClient, kind: str, name: str) -> None:
-    """Delete the entry NAME of KIND; one that is not there is deleted already."""
+    """Delete the entry NAME of KIND. One that is not there is deleted already."""
     client.delete(["config", kind, name])
     click.echo(f"Config entry deleted: {kind}/{name}")
 

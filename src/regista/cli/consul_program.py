@@ -148,7 +148,7 @@ def _version_help() -> str:
 )
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 def consul(words: tuple[str, ...]) -> None:
-    """Understand Consul's command line, as a program that is named consul does.
+    """Understand Consul's command line. So does the program under the name consul.
 
     docs/guides/drop-in-consul.md says what it understands.
     """

@@ -54,7 +54,10 @@ VERBS: dict[str, Verb] = {
     "snapshot inspect": Verb("snapshot inspect", "Shows what a snapshot's file says"),
     "snapshot restore": Verb("snapshot restore", "Restores a snapshot"),
     "snapshot save": Verb("snapshot save", "Saves a snapshot"),
-    "validate": Verb("validate", "Validates configuration files", fixed=("--allow-unknown-keys",)),
+    # Source: Consul 1.9, which asks at the agent's start alone whether script checks may be.
+    "validate": Verb(
+        "validate", "Validates configuration files", fixed=("--allow-unknown-keys", "--enable-script-checks")
+    ),
     "watch": Verb("regista.cli.consul_children:watch", "Watches for changes"),
 }
 """Each sub-command but `agent` and `version`, which stand in `consul_program`."""

@@ -29,6 +29,11 @@ def dns(client: AgentClient, name: str, *, qtype: str, as_json: bool) -> None:
     is that of a service; with --type PTR, an address is one. The agent is asked over HTTP, so nothing between it
     and you has a say.
     """
+    if not name.strip("."):
+        raise click.UsageError(
+            f'"{name}" is the name of nothing that an agent knows; give that of a service, or one such as '
+            "web.service.consul."
+        )
     answer = client.get(["regista", "dns", name], {"type": qtype})
     if as_json:
         print_body(answer)

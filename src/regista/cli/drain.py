@@ -34,7 +34,7 @@ _PROGRAM_WIDTH_MAX = 30
 def drain(
     client: AgentClient, service_id: str, *, for_: str, wait: str, cancel: bool, reason: str, as_json: bool
 ) -> None:
-    """Take the instance with this ID out, and deregister it after a while.
+    """Take the instance ID out, and deregister it after a while.
 
     Nobody is given it any more from now on. With --wait, those who follow the service with blocking queries are
     waited for, and those who do not ask again in time are listed: they may still call the instance.

@@ -32,7 +32,7 @@ def event() -> None:
 def fire(
     client: AgentClient, name: str, payload: str, *, node: str, service: str, tag: str, as_json: bool
 ) -> None:
-    """Fire the event NAME with PAYLOAD; @FILE and - stand for a file and standard input."""
+    """Fire the event NAME with PAYLOAD. @FILE and - stand for a file and standard input."""
     filters = {"node": node, "service": service, "tag": tag}
     parameters = {key: value for key, value in filters.items() if value}
     answer = client.put_bytes(["event", "fire", name], read_input(payload), parameters)

@@ -50,7 +50,7 @@ _OUTPUT_WIDTH_MAX = 160
 )
 @agent_options
 def events(client: AgentClient, *, follows: bool, after: str, as_json: bool, **wanted: Any) -> None:
-    """List what changed, oldest first, with who brought it about and why; with --follow, as it happens.
+    """List what changed, or --follow it as it happens. Oldest first, with who brought it about and why.
 
     An agent that goes away is waited for, and nothing is missed or told twice. Where the log does not reach back
     as far as was asked, that is said on standard error, and with --json as an event of the type regista.reread.

@@ -14,7 +14,7 @@ from regista.cli.tables import one_line, print_body, table
 
 @click.group(epilog="\b\nExamples:\n  regista explain instance web-1\n  regista explain service web --passing")
 def explain() -> None:
-    """Ask why."""
+    """Ask why an instance is in an answer or not, or is gone."""
 
 
 @explain.command(
@@ -41,7 +41,7 @@ def service(
     at: str,
     as_json: bool,
 ) -> None:
-    """Say why each instance of service NAME is in the answer to a caller, or is not."""
+    """Say why instances of service NAME are in an answer or not."""
     asked: dict[str, Any] = {"tag": tag, "meta": meta, "version": version, "filter": expression, "at": at}
     parameters = {key: value for key, value in asked.items() if value} | ({"passing": "1"} if passing else {})
     answer = client.get(["regista", "explain", "service", name], parameters)
@@ -63,7 +63,7 @@ def service(
 @json_option
 @agent_options
 def instance(client: AgentClient, instance_id: str, *, node: str, as_json: bool) -> None:
-    """Tell the life of the instance ID: by whom it was registered, what would remove it, or why it is gone."""
+    """Tell the life of the instance ID. Says who registered it, what would remove it, or why it is gone."""
     answer = client.get(["regista", "explain", "instance", instance_id], {"node": node} if node else None)
     if as_json:
         print_body(answer)

@@ -29,7 +29,7 @@ class _Health(click.Group):
     epilog="\b\nExamples:\n  regista health web\n  regista health web --passing --json\n  regista health summary",
 )
 def health() -> None:
-    """Show how services are: `regista health NAME`, short for `regista health of NAME`, or all in numbers."""
+    """Show how one service is, or all. `regista health NAME` is short for `regista health of NAME`."""
 
 
 @health.command(_OF_SERVICE, epilog="\b\nExamples:\n  regista health web\n  regista health of summary --passing")
@@ -38,7 +38,7 @@ def health() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print what the server said.")
 @agent_options
 def of_service(client: AgentClient, name: str, *, passing: bool, as_json: bool) -> None:
-    """Show the health of the instances of service NAME; `of` is needed for one called as a command is."""
+    """Show the health of the instances of service NAME. `of` is needed for one called as a command is."""
     answer = client.get(["health", "service", name], {"passing": "1"} if passing else None)
     if as_json:
         print_body(answer)

@@ -17,7 +17,7 @@ _PATH = ("regista", "health", "protection")
     "protection", epilog="\b\nExamples:\n  regista health protection show\n  regista health protection off"
 )
 def protection() -> None:
-    """Show what is kept though it is silent, and switch that off or on."""
+    """Show what is kept though silent, and switch that off or on."""
 
 
 @protection.command(
@@ -29,7 +29,7 @@ def protection() -> None:
 @json_option
 @agent_options
 def show(client: AgentClient, *, limit: int, as_json: bool) -> None:
-    """Say which mass losses are not believed, until when, and which instances are kept for it."""
+    """List the mass losses that are not believed. Says until when, and which instances are kept for it."""
     answer = client.get(_PATH, {"limit": str(limit)})
     if as_json:
         print_body(answer)
@@ -47,7 +47,7 @@ def show(client: AgentClient, *, limit: int, as_json: bool) -> None:
 @protection.command(epilog="\b\nExamples:\n  regista health protection off")
 @agent_options
 def off(client: AgentClient) -> None:
-    """Let go of what is kept, at the rate that is set, and keep nothing more until it is switched on."""
+    """Let go of what is kept, at the rate that is set. Nothing more is kept until that is switched on."""
     _print_state(client.put(_PATH, parameters={"enabled": "false", "limit": "0"}).decode())
 
 

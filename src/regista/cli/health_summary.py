@@ -31,7 +31,7 @@ _STATES = ("passing", "warning", "critical", "draining", "maintenance")
 def summary(
     client: AgentClient, *, by: str, service: str, status: str | None, after: str, limit: int, as_json: bool
 ) -> None:
-    """Count nodes, services and instances by status, and list the services or nodes."""
+    """Count nodes, services and instances by status. Lists the services, or the nodes."""
     asked = {"by": by, "service": service, "status": status or "", "after": after, "limit": str(limit)}
     answer = client.get(["regista", "health", "summary"], {key: value for key, value in asked.items() if value})
     if as_json:

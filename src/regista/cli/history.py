@@ -36,7 +36,7 @@ def history(
     limit: int,
     as_json: bool,
 ) -> None:
-    """List what changed, oldest first, with who brought it about and why."""
+    """List what changed, who brought it about, and why. The oldest comes first."""
     asked = {"from": from_point, "to": to_point, "kind": kind, "key": key, "service": service, "limit": str(limit)}
     answer = client.get(["regista", "history"], {name: value for name, value in asked.items() if value})
     if as_json:

@@ -101,7 +101,7 @@ def get(
 @click.option("--base64", "is_base64", is_flag=True, help="VALUE is in base64.")
 @agent_options
 def put(client: AgentClient, key: str, value: str, **options: Any) -> None:
-    """Set KEY to VALUE, to the content of @FILE, or to standard input for -."""
+    """Set KEY to VALUE, to what is in @FILE, or to standard input for -."""
     key = key.removeprefix("/")
     data = read_input(value)
     if options["is_base64"]:
@@ -165,7 +165,7 @@ def delete(client: AgentClient, key: str, *, recurse: bool, cas: bool, modify_in
 @click.argument("prefix", default="")
 @agent_options
 def export(client: AgentClient, prefix: str) -> None:
-    """Print every key that starts with PREFIX as JSON that `import` takes."""
+    """Print the keys that start with PREFIX as JSON for `import`."""
     prefix = prefix.removeprefix("/")
     try:
         entries = client.get(key_path(prefix), {"recurse": ""}).decode()
@@ -185,7 +185,7 @@ def export(client: AgentClient, prefix: str) -> None:
 @click.option("--prefix", default="", metavar="TEXT", help="Put before each key.")
 @agent_options
 def import_(client: AgentClient, data: str, *, prefix: str) -> None:
-    """Set the keys in DATA, in @FILE, or in standard input for -: what `export` printed."""
+    """Set the keys that `export` printed. DATA is that, or @FILE, or - for standard input."""
     for entry in _read_entries(read_input(data)):
         name = f"{prefix}{entry['key']}".removeprefix("/")
         client.put_bytes(key_path(name), _from_base64(entry["value"].encode()), {"flags": str(entry["flags"])})

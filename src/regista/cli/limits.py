@@ -14,7 +14,7 @@ from regista.cli.tables import one_line, print_body, table
 @json_option
 @agent_options
 def limits(client: AgentClient, *, refused: bool, as_json: bool) -> None:
-    """List every limit, how much of it is in use, and how often it was the reason to refuse something."""
+    """List the limits, and how much of each is in use. Also says how often it was why something was refused."""
     answer = client.get(["regista", "limits"], {})
     if as_json:
         print_body(answer)

@@ -54,7 +54,7 @@ def lock(
     pass_stdin: bool,
     verbose: bool,
 ) -> None:
-    """Run COMMAND while holding the lock PREFIX/.lock, and exit with its code.
+    """Run COMMAND while holding the lock PREFIX/.lock. Exits with COMMAND's code.
 
     COMMAND is run as it stands, not by a shell, with CONSUL_LOCK_HELD=true. It is told to end (SIGTERM, then
     SIGKILL) when the lock is lost.

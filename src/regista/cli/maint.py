@@ -26,7 +26,7 @@ SERVICE_CHECK_PREFIX = "_service_maintenance:"
 @json_option
 @agent_options
 def maint(client: AgentClient, *, enable: bool, disable: bool, reason: str, service: str, as_json: bool) -> None:
-    """Begin or end maintenance of the agent's node or of one instance; without flags, list what is in it."""
+    """Begin or end maintenance of the node or an instance. Without flags, list what is in it."""
     if enable and disable:
         raise click.UsageError("Only one of -enable or -disable may be provided")
     if reason and not enable:

@@ -28,7 +28,7 @@ def query() -> None:
 @json_option
 @agent_options
 def create(client: AgentClient, definition: str, *, as_json: bool) -> None:
-    """Define the query in DEFINITION, JSON; @FILE and - stand for a file and standard input. Prints its id."""
+    """Define the query in DEFINITION, JSON, and print its id. @FILE and - stand for a file and standard input."""
     answer = client.post(["query"], _read_definition(definition))
     if as_json:
         print_body(answer)
@@ -41,7 +41,7 @@ def create(client: AgentClient, definition: str, *, as_json: bool) -> None:
 @click.argument("definition")
 @agent_options
 def update(client: AgentClient, query_id: str, definition: str) -> None:
-    """Replace the query ID by DEFINITION; @FILE and - stand for a file and standard input."""
+    """Replace the query ID by DEFINITION. @FILE and - stand for a file and standard input."""
     client.put(["query", query_id], _read_definition(definition))
     click.echo(f"Updated query: {query_id}")
 

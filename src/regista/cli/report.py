@@ -41,7 +41,7 @@ def report(
     node: str,
     as_json: bool,
 ) -> None:
-    """Tell the agent how requests to the instance ID of SERVICE went."""
+    """Report how requests to the instance ID of SERVICE went."""
     if outcome not in OUTCOMES and not (outcome.isascii() and outcome.isdigit()):
         raise click.UsageError(f"--outcome is one of {', '.join(OUTCOMES)}, or the status code of an HTTP answer")
     fields = {

@@ -21,7 +21,7 @@ DEFAULT_INTERVAL = "10s"
 
 @click.group(epilog="\b\nExample:\n  regista services register --name web --port 8080 --ttl 30s")
 def services() -> None:
-    """Register services with the agent, drain them, and deregister them."""
+    """Register, drain and deregister services."""
 
 
 services.add_command(drain)
@@ -64,7 +64,7 @@ services.add_command(drain)
 @click.option("--deregister-after", metavar="DURATION", help="Deregister it after this time in critical.")
 @agent_options
 def register(client: AgentClient, files: tuple[Path, ...], **options: Any) -> None:
-    """Register the services in each FILE, or the one that the flags describe.
+    """Register the services in FILEs, or the one that flags tell.
 
     A FILE is .json or .hcl and holds `service` or `services` as in the agent's configuration.
     """
@@ -94,7 +94,7 @@ def register(client: AgentClient, files: tuple[Path, ...], **options: Any) -> No
 @click.option("--id", "ids", multiple=True, metavar="TEXT", help="An instance's id. May be repeated.")
 @agent_options
 def deregister(client: AgentClient, targets: tuple[str, ...], *, ids: tuple[str, ...]) -> None:
-    """Deregister the instances with these IDs, or those in each FILE (a .json or .hcl file that exists)."""
+    """Deregister the instances with these IDs, or those in FILEs. A FILE is .json or .hcl, and exists."""
     wanted = list(ids)
     for target in targets:
         file = Path(target)

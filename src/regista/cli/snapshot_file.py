@@ -14,6 +14,8 @@ META_FILE = "meta.json"
 STATE_FILE = "state.bin"
 SUMS_FILE = "SHA256SUMS"
 
+_GZIP_MAGIC = b"\x1f\x8b"
+
 
 class SnapshotDamaged(Exception):
     """The file is no snapshot, or not as it was written."""
@@ -70,7 +72,11 @@ def _read_files(data: bytes) -> dict[str, bytes]:
                 if opened is not None:
                     files[member.name] = opened.read()
     except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-        raise SnapshotDamaged(f"it is no snapshot: {error}.") from error
+        # The library's words for it show the first bytes as Python spells them.
+        is_gzip = data.startswith(_GZIP_MAGIC)
+        raise SnapshotDamaged(
+            f"it is no snapshot: {error if is_gzip else 'it does not begin as gzip does'}."
+        ) from error
     missing = [name for name in (META_FILE, STATE_FILE, SUMS_FILE) if name not in files]
     if missing:
         raise SnapshotDamaged(f"it is no snapshot: {', '.join(missing)} is missing.")

@@ -167,7 +167,7 @@ def update(
     as_json: bool,
     **wish: Any,
 ) -> None:
-    """Change the subscription ID in what the options say; a list takes the place of the one before."""
+    """Change the subscription ID in what the options say. A list takes the place of the one before."""
     body = client.get((*_PATH, subscription)).decode()
     for name in _SHOWN_ONLY:
         body.pop(name, None)
@@ -201,7 +201,7 @@ def delete(client: AgentClient, subscription: str) -> None:
 @json_option
 @agent_options
 def test(client: AgentClient, subscription: str, *, as_json: bool) -> None:
-    """Send an event of the type regista.test, and say what came of it; exits with 2 if it was not delivered."""
+    """Send a test event, and say what came of it. Exits with 2 if it was not delivered."""
     answer = client.post((*_PATH, subscription, "test"), {}, timeout_s=_SENDING_S)
     found = answer.decode()
     if as_json:
@@ -227,7 +227,7 @@ def test(client: AgentClient, subscription: str, *, as_json: bool) -> None:
 def dead_letters(
     client: AgentClient, subscription: str, *, limit: int, is_deleted: bool, event: str, as_json: bool
 ) -> None:
-    """List the events that could not be delivered to the subscription ID, oldest first, or delete them."""
+    """List or delete the events that could not be delivered. They are those of the subscription ID."""
     path = (*_PATH, subscription, "dead-letters")
     if is_deleted:
         answer = client.delete(path, {"event": event} if event else None)
@@ -257,7 +257,7 @@ def dead_letters(
 @json_option
 @agent_options
 def replay(client: AgentClient, subscription: str, *, event: str, as_json: bool) -> None:
-    """Send dead letters again, oldest first, until one can't be delivered; exits with 2 then."""
+    """Send dead letters again, oldest first. Stops at one that can't be delivered; exits with 2 then."""
     parameters = {"event": event} if event else None
     answer = client.post((*_PATH, subscription, "replay"), {}, parameters, timeout_s=_SENDING_S)
     found = answer.decode()

@@ -192,7 +192,7 @@ def event(client: AgentClient, *, name: str, **options: Any) -> None:
 @_watch_options
 @agent_options
 def service(client: AgentClient, name: str, *, passing: bool, tags: tuple[str, ...], **options: Any) -> None:
-    """Print a line for each change of the instances of service NAME, until Ctrl-C.
+    """Print a line for each change of service NAME's instances. Goes on until Ctrl-C.
 
     `+` is an instance that came, `-` one that went, `~` one that changed. An agent that goes away is waited for.
     With --json each answer is printed as the server said it.

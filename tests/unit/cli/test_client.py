@@ -49,6 +49,32 @@ def test_a_redirection_is_told_with_its_target(regista, agent):
     assert (result.exit_code, "asked for at https://registry:8501/v1/catalog" in result.stderr) == (1, True)
 
 
+@pytest.mark.parametrize(
+    ("words", "path"),
+    [
+        (("kv", "put", "a/../b", "1"), "kv/a/../b"),
+        (("kv", "delete", "--recurse", "a//"), "kv/a//"),
+        (("health", "."), "health/service/."),
+        (("query", "execute", ""), "query//execute"),
+        (("services", "deregister", "--id", ".."), "agent/service/deregister/.."),
+    ],
+)
+def test_a_name_that_no_address_leads_to_is_refused(regista, agent, words, path):
+    """What an agent would take for another path, as Consul does, is not sent at all."""
+    result = regista(*words)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
+        f'Error: no address leads to "/v1/{path}": what stands between slashes may not be empty, "." or "..".'
+    )
+    assert agent.asked == []
+
+
+def test_slashes_within_an_id_are_escaped(regista, agent):
+    """They part nothing: the agent takes them for characters of the id, two in a row included."""
+    regista("services", "deregister", "--id", "http://web")
+    assert [asked.line for asked in agent.asked] == ["PUT /v1/agent/service/deregister/http%3A%2F%2Fweb"]
+
+
 def test_an_error_without_a_text_shows_its_reason(regista):
     """An empty error body is replaced by the status's name."""
     assert "Not Found (404 from GET /v1/catalog/nodes)" in regista("catalog", "nodes").stderr

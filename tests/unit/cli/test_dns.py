@@ -1,5 +1,7 @@
 """`regista dns`."""
 
+import pytest
+
 FOUND = {
     "name": "web.service.consul.",
     "type": "A",
@@ -63,3 +65,15 @@ def test_programs_get_what_the_agent_said(regista, agent):
     result = regista("dns", "web", "--type", "SRV", "--json")
     assert agent.asked[0].target == "/v1/regista/dns/web?type=SRV"
     assert '"udp_answers"' in result.stdout
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_a_name_of_dots_is_none(regista, agent, name):
+    """The root of all names is no address's end, so nobody is asked about it."""
+    result = regista("dns", name)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == (
+        f'Error: "{name}" is the name of nothing that an agent knows; give that of a service, or one such as '
+        "web.service.consul."
+    )
+    assert agent.asked == []

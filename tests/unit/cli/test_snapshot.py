@@ -78,3 +78,14 @@ def test_restoring(regista, agent, tmp_path):
     assert agent.asked[0].data == b"\x1f\x8b"
     assert "failed to decompress" in regista("snapshot", "restore", str(tmp_path / "a.snap")).stderr
     assert regista("snapshot", "restore", "/no/such").exit_code == 1
+
+
+def test_a_file_that_is_something_else(regista, tmp_path):
+    """What does not begin as a snapshot does is told in words, not in Python's spelling of its bytes."""
+    file = tmp_path / "passwd"
+    file.write_text("root:x:0:0", encoding="utf-8")
+    result = regista("snapshot", "inspect", str(file))
+    assert (result.exit_code, result.stderr) == (
+        1,
+        f"Error verifying snapshot {file}: it is no snapshot: it does not begin as gzip does.\n",
+    )

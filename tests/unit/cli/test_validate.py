@@ -28,6 +28,15 @@ def test_what_an_agent_would_start_with(regista, consul, file):
     assert consul("validate", "-config-format=hcl", file('data_dir = "/x"', "a.conf")).exit_code == 0
 
 
+def test_a_definition_without_effect_is_a_warning(regista, consul, file):
+    """Two services with one id are valid, and the one that does not count is named."""
+    path = file({"data_dir": "/x", "services": [{"name": "a", "port": 1}, {"name": "a", "port": 2}]})
+    for run in (regista, consul):
+        result = run("validate", path)
+        assert (result.exit_code, result.stdout) == (0, "Configuration is valid!\n")
+        assert f'Warning: {path}: service "a" has no effect, because ' in result.stderr
+
+
 def test_what_it_would_not(regista, consul, file):
     """What is wrong is told; an unknown key is a fault here, and a warning for Consul's program."""
     path = file({"data_dir": "/x", "bogus": 1})
@@ -59,3 +68,21 @@ def test_definitions_that_would_stop_the_start(regista, consul, file, content, w
         assert (result.exit_code, result.stdout) == (1, "")
         assert result.stderr.startswith("Config validation failed: ")
         assert words in result.stderr
+
+
+def test_scripts_that_a_flag_allows(regista, consul, file):
+    """A script check needs a setting in a file, or word of the flag that allows it; Consul's program does not ask."""
+    path = file({"data_dir": "/x", "check": {"name": "x", "args": ["true"], "interval": "10s"}})
+    result = regista("validate", path)
+    assert result.exit_code == 1
+    assert "Scripts are disabled on this agent" in result.stderr
+    assert regista("validate", "--enable-script-checks", path).exit_code == 0
+    assert consul("validate", path).exit_code == 0
+
+
+def test_a_file_that_is_not_there(regista, consul, tmp_path):
+    """A path that leads nowhere is told as that, whatever its suffix."""
+    for run in (regista, consul):
+        result = run("validate", str(tmp_path / "nope"))
+        assert result.exit_code == 1
+        assert "nope can't be read: No such file or directory." in result.stderr
