@@ -99,6 +99,14 @@ FIELD_CASES = {
     "null as the name": ({"Name": None}, "Missing service name"),
     "a name of two lines": ({"Name": "a\nb"}, "Name has control characters"),
     "a name with DEL": ({"Name": "a\x7f"}, "Name has control characters"),
+    "an id that no path can hold": (
+        {"Name": "a", "ID": "a\u200b"},
+        "ID has a character that can't be printed (U+200B)",
+    ),
+    "a check's id that no path can hold": (
+        {"Name": "a", "Check": {"CheckID": "c\u00a0", "TTL": "1s"}},
+        "Check.CheckID has a character that can't be printed (U+00A0)",
+    ),
     "a tag with NUL": ({"Tags": ["ok", "\x00"]}, "Tags[1] has control characters"),
     "a name of 513 characters": ({"Name": "n" * 513}, "Name is too long: 513 characters (limit: 512)"),
     "an unknown field": ({"Prot": 80}, 'unknown field "Prot"; did you mean "Port"?'),

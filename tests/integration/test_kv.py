@@ -16,6 +16,11 @@ def value_of(agent, key):
     return agent.get(f"/v1/kv/{key}?raw").text
 
 
+def waiting_count(agent):
+    limits = agent.get("/v1/regista/limits").json["limits"]
+    return next(each["used"] for each in limits if each["name"] == "http.waiting_max")
+
+
 # ---- waiting ----
 
 
@@ -98,6 +103,24 @@ def test_a_hundred_who_wait_for_a_prefix_are_answered_alike(agent):
     assert all(waiter.is_waiting for waiter in waiters)
     agent.put("/v1/kv/p/1", b"y")
     assert len({waiter.reply().body for waiter in waiters}) == 1
+
+
+def test_no_text_in_a_parameter_passes_for_another_question(agent):
+    """Whatever characters somebody who waits has in it, others are given the answers to their own questions."""
+    for name in ("b/c", "d"):
+        agent.put(f"/v1/kv/a/{name}", b"x")
+    agent.put("/v1/event/fire/deploy")
+    index = agent.get("/v1/kv/a/?keys").index
+    # As it would read if the parts of a question were joined by characters that a part may have.
+    waiting = [
+        Waiter(agent, f"/v1/kv/a/?keys&separator=()%00True%00%00/&index={index}&wait=30s"),
+        Waiter(agent, "/v1/event/list?name=()%00True%00%00deploy&index=1&wait=30s"),
+    ]
+    eventually(lambda: waiting_count(agent) == len(waiting))
+    agent.get("/v1/kv/a/?keys&separator=()%00True%00%00/")
+    agent.get("/v1/event/list?name=()%00True%00%00deploy")
+    assert agent.get("/v1/kv/a/?keys&pretty&separator=/").json == ["a/b/", "a/d"]
+    assert [event["Name"] for event in agent.get("/v1/event/list?pretty&name=deploy").json] == ["deploy"]
 
 
 def test_the_raw_value_wakes_when_it_comes_empty(agent):

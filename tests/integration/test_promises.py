@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from urllib.parse import quote
 
 import pytest
 from tests.agents import Waiter, eventually, running_agent
@@ -148,6 +149,23 @@ def test_a_client_without_incarnations_is_never_refused(agent):
         assert register(agent).status == 200
         assert agent.put("/v1/agent/service/deregister/web-1").status == 200
     assert register(agent).status == 200
+
+
+@pytest.mark.parametrize(
+    "service_id",
+    ["http://10.0.0.1:80/a?b#c", "/lead", "//", "x/../y", "./z", "tail/", "50%", "%2F", "a b", "é€", "+&=;", "."]
+    + [f"odd{character}" for character in "\u200b\u00a0\u009b\u2028\ue000\U000e0001"],
+)
+def test_whatever_is_registered_can_be_deregistered(agent, service_id):
+    """An id that the agent's path could not hold is refused at once; every other is read and deregistered by it."""
+    registered = agent.put("/v1/agent/service/register", {"Name": "odd", "ID": service_id})
+    path = quote(service_id, safe="")
+    if registered.status == 400:
+        assert "no path can hold it" in registered.text
+    else:
+        assert agent.get(f"/v1/agent/service/{path}").json["ID"] == service_id
+        assert agent.put(f"/v1/agent/service/deregister/{path}").status == 200
+    assert service_id not in agent.get("/v1/agent/services").json
 
 
 # ---- no spurious wake-ups ----

@@ -239,6 +239,56 @@ def test_a_definition_does_not_take_an_id_from_a_caller(tmp_path):
         assert agent.get("/v1/agent/services").body == before
 
 
+def test_a_definition_does_not_take_a_check_or_a_sidecar_from_a_caller(tmp_path):
+    """What a caller added to a service of the file stays the caller's, and is there when the file forgets it again."""
+    with running_agent(tmp_path, config=definitions("web")) as agent:
+        added = {"ID": "c1", "Name": "c1", "ServiceID": "web", "TTL": "1h", "Status": "passing"}
+        agent.put("/v1/agent/check/register", added)
+        proxy = {"Kind": "connect-proxy", "Proxy": {"DestinationServiceName": "web"}}
+        agent.register(Name="web-sidecar-proxy", Port=7, **proxy)
+        before = agent.get("/v1/agent/checks").json["c1"], agent.get("/v1/agent/service/web-sidecar-proxy").json
+        again = {"checks": [{"id": "c1", "tcp": "127.0.0.1:1", "interval": "1h"}, {"id": "c2", "ttl": "1h"}]}
+        agent.configure({"service": {"name": "web", **again, "connect": {"sidecar_service": {}}}})
+        reload(agent, expecting="reloaded: 1 services")
+        for what in ('check "c1" of service "web"', 'the sidecar "web-sidecar-proxy" of service "web"'):
+            assert f"{what} is defined in the configuration, but held by a caller (agent)" in agent.log()
+        assert set(statuses_of(agent)) == {"c1", "c2"}
+        agent.configure(definitions("web"))
+        reload(agent, expecting="reloaded: 1 services")
+        assert before == (
+            agent.get("/v1/agent/checks").json["c1"],
+            agent.get("/v1/agent/service/web-sidecar-proxy").json,
+        )
+
+
+def test_a_reload_of_definitions_with_one_id_moves_no_index(tmp_path):
+    """Two definitions of one instance are not made true in turn, for callers to see, each time the files are read."""
+    config = {"services": [{"name": "web", "port": 1}, {"name": "web", "port": 2}]}
+    with running_agent(tmp_path, config=config) as agent:
+        before = agent.get("/v1/health/service/web").json, agent.index()
+        reload(agent, expecting="reloaded: 1 services")
+        assert (agent.get("/v1/health/service/web").json, agent.index()) == before
+        assert 'service "web" has no effect' in agent.log()
+
+
+def test_a_definition_does_not_take_what_is_the_agents_own(tmp_path):
+    """Ids of the agent's own service and check are left alone, and nobody is told to deregister those."""
+    config = {"service": {"name": "x", "id": "consul"}, "check": {"name": "x", "id": "serfHealth", "ttl": "1s"}}
+    with running_agent(tmp_path, config=config) as agent:
+        without_effect = "is defined in the configuration without effect, for the id is the agent's own"
+        for what in ('service "consul"', 'check "serfHealth"'):
+            assert f"{what} {without_effect}" in agent.log()
+        assert (agent.get("/v1/agent/services").json, agent.get("/v1/agent/checks").json) == ({}, {})
+
+
+def test_a_definition_that_comes_to_nothing_is_told_with_its_place(tmp_path):
+    """A check of an instance that is not there is named in the log with its file, and all else is made true."""
+    config = {"services": [{"name": "web"}], "check": {"name": "c", "service_id": "gone", "ttl": "1s"}}
+    with running_agent(tmp_path, config=config) as agent:
+        assert set(agent.get("/v1/agent/services").json) == {"web"}
+        assert '.json: check "c" in the configuration has no effect, until that is mended' in agent.log()
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [

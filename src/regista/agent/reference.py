@@ -41,7 +41,9 @@ name needs them, write an object: `node_meta = { "x-y" = "1" }`. Examples: [regi
 [regista.json](../examples/regista.json).
 
 On SIGHUP the agent reads the same files again. It takes in the services, checks and watches, `log_level` and
-`log_json`; other settings that differ wait for the next start, and the log names them.
+`log_json`; other settings that differ wait for the next start, and the log names them. What a caller of the API
+registered under an id, or changed in place of a definition, stays the caller's, and the log says so. Of several
+services, or several checks, that are defined with one id, the last counts; the log names the others.
 """
 
 _TYPES: dict[Kind, str] = {

@@ -135,7 +135,7 @@ def decide_alias(checks: Iterable[tuple[str, Status, str]]) -> tuple[Status, str
 def decide_alias_without_target(service_id: str, node: str) -> tuple[Status, str]:
     """The status and output of an alias of an instance that is not there.
 
-    Source: Consul 1.9, alias checks (behaviour).
+    Source: Consul 1.9, alias checks (behaviour), which names no node where the check does not.
     """
     return CRITICAL, f"Service {service_id} could not be found on node {node}"
 

@@ -57,9 +57,14 @@ class WatchedCheck(msgspec.Struct, eq=False, gc=False):
 
 
 class Statuses:
-    """Takes the statuses of checks to the catalog."""
+    """Takes the statuses of checks to the catalog.
+
+    Attributes:
+        on_output: told of each check of which other output is shown, its status as it was.
+    """
 
     def __init__(self, *, catalog: Catalog, outbox: Outbox, counters: Counters) -> None:
+        self.on_output: Callable[[WatchedCheck], None] = lambda _watched: None
         self._catalog = catalog
         self._outbox = outbox
         self._counters = counters
@@ -85,7 +90,7 @@ class Statuses:
         slot = _slot(watched.key)
         if entry.record.status == status and not self._outbox.is_flying(slot):
             self._outbox.withdraw(slot)
-            self._catalog.set_output(watched.key, output)
+            self._show(watched, entry, output)
             return
         plan, done = self._change(watched, status, output, is_void)
         self._outbox.want(slot, plan, done, cause=cause)
@@ -103,8 +108,9 @@ class Statuses:
             await self._outbox.write(slot, plan, done, cause=cause)
         else:
             self._outbox.withdraw(slot)
-        if watched.entry_in(self._catalog) is not None:
-            self._catalog.set_output(watched.key, output)
+        entry = watched.entry_in(self._catalog)
+        if entry is not None:
+            self._show(watched, entry, output)
 
     def is_flying(self, key: str) -> bool:
         """Whether a status of the check is being written, so that the replica may not show the newest."""
@@ -113,6 +119,13 @@ class Statuses:
     def withdraw(self, key: str) -> None:
         """Forgets a status that is not written yet."""
         self._outbox.withdraw(_slot(key))
+
+    def _show(self, watched: WatchedCheck, entry: Entry[Check], output: str) -> None:
+        """Has this output shown, which is not written."""
+        is_other = self._catalog.output(entry) != output
+        self._catalog.set_output(watched.key, output)
+        if is_other:
+            self.on_output(watched)
 
     def _change(
         self, watched: WatchedCheck, status: Status, output: str, is_void: Callable[[], bool] | None

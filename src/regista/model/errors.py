@@ -41,11 +41,14 @@ class BadInput(CallerError):
 
     Attributes:
         field: the field as the caller spelled it, or "" where the whole body is meant.
+        plain_text: the problem where it stands in a file, for people; the text itself may have words of Go's that
+            clients of the API know.
     """
 
-    def __init__(self, problem: str, *, field: str = "") -> None:
+    def __init__(self, problem: str, *, field: str = "", plain_text: str = "") -> None:
         super().__init__(problem)
         self.field = field
+        self.plain_text = plain_text or problem
 
 
 class Forbidden(CallerError):

@@ -46,10 +46,53 @@ async def test_alias_follows_an_instance():
     assert (world.status(ALIAS), world.output(ALIAS)) == (CRITICAL, 'Aliased check "db-check" failing: no disk')
     world.writer.apply(deregister_service(world.catalog, NODE, "db", reason="", now_s=0.0))
     await world.advance(1)
-    assert world.output(ALIAS) == "Service db could not be found on node "
+    assert world.output(ALIAS) == f"Service db could not be found on node {NODE}"
     world.service(service_id="db")
     await world.advance(1)
     assert (world.status(ALIAS), world.output(ALIAS)) == (PASSING, "No checks found.")
+
+
+async def test_alias_quotes_what_its_target_says_now():
+    """Output that changes while the status does not is quoted too: at first a critical check has nothing to say."""
+    world = await world_with_alias(alias_service="db")
+    world.check(CheckDefinition(alias_node=NODE), check_id="of-node", service_id="web")
+    world.check(CheckDefinition(ttl_s=3600), check_id="disk")
+    await world.report("db-check", CRITICAL, "")
+    await world.report("disk", CRITICAL, "")
+    await world.advance(1)
+    assert world.output(ALIAS) == 'Aliased check "disk" failing: '
+    await world.advance(3)
+    index = world.catalog.index
+    await world.report("disk", CRITICAL, "full")
+    await world.advance(1)
+    assert (
+        world.output(ALIAS) == world.output(node_item_key(NODE, "of-node")) == 'Aliased check "disk" failing: full'
+    )
+    assert world.catalog.index == index, "nothing of it is written"
+    await world.report("disk", PASSING, "")
+    await world.report("db-check", CRITICAL, "no memory")
+    await world.advance(1)
+    assert world.output(ALIAS) == 'Aliased check "db-check" failing: no memory'
+    await world.advance(3)
+    await world.report("db-check", CRITICAL, "no disk")
+    await world.advance(1)
+    assert world.output(ALIAS) == 'Aliased check "db-check" failing: no disk'
+
+
+async def test_aliases_of_each_other_come_to_rest():
+    """Each quotes the other once, not for ever more."""
+    world = World().begin()
+    for service_id, other in (("a", "b"), ("b", "a")):
+        world.service(service_id=service_id)
+        world.check(CheckDefinition(alias_service=other), check_id=f"alias-{service_id}", service_id=service_id)
+    world.check(CheckDefinition(ttl_s=3600), check_id="t", service_id="a", status=PASSING)
+    await world.report("t", CRITICAL, "one")
+    await world.advance(3)
+    await world.report("t", CRITICAL, "two")
+    await world.advance(1)
+    outputs = [world.output(node_item_key(NODE, f"alias-{each}")) for each in "ab"]
+    await world.advance(10)
+    assert [world.output(node_item_key(NODE, f"alias-{each}")) for each in "ab"] == outputs
 
 
 async def test_alias_of_a_node_does_not_look_at_itself():

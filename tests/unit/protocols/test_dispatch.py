@@ -65,6 +65,46 @@ def test_a_target_is_a_path_an_argument_and_parameters():
     assert head.content_length == 5
 
 
+@pytest.mark.parametrize(
+    ("written", "argument"),
+    [
+        ("http%3A%2F%2F10.0.0.1%3a80", "http://10.0.0.1:80"),
+        ("%2Flead", "/lead"),
+        ("%2f%2F", "//"),
+        ("x%2f..%2fy", "x/../y"),
+        ("a/.b%2F%2Fc", "a/.b//c"),
+        ("%c3%a9%2F%2F%C3%A9", "é//é"),
+        ("%252F%252F", "%2F%2F"),
+    ],
+)
+def test_an_escaped_slash_parts_no_segments(written, argument):
+    """Whatever an id is made of, a path can name it, so that nothing is registered that can't be deregistered."""
+    assert head_of(dispatcher(), f"/v1/thing/{written}").argument == argument
+
+
+def test_a_route_may_have_escaped_slashes_part_its_argument():
+    """As Consul has it with keys: its clients ask for one with a slash in front, and mean that without."""
+    made = dispatcher(Route("GET", "/v1/key/", told, parts_at_escapes=True))
+    found = made.understand("GET", "/v1/key/%2Fa", {}, 0)
+    assert isinstance(found, Response)
+    assert (found.status, dict(found.headers)["Location"]) == (301, "/v1/key/a")
+
+
+@pytest.mark.parametrize(
+    ("target", "location"),
+    [
+        ("/v1//thing/a%2F%2Fb", "/v1/thing/a/b"),
+        ("/v1/thing/a%2Fb/%2e%2E/c", "/v1/thing/a/c"),
+        ("/v1/thing/x/%2E%2e/a%2F%2Fb?c", "/v1/thing/a/b?c"),
+    ],
+)
+def test_a_way_up_is_one_beside_an_escaped_slash_too(target, location):
+    """Empty and dot segments of a path are taken out, whatever else in it is escaped."""
+    found = dispatcher().understand("GET", target, {}, 0)
+    assert isinstance(found, Response)
+    assert (found.status, dict(found.headers)["Location"]) == (301, location)
+
+
 @pytest.mark.parametrize(("header", "takes"), [("gzip", True), ("gzip;q=0", False), (None, False)])
 def test_a_head_says_whether_its_client_takes_gzip(header, takes):
     """Accept-Encoding is understood once."""

@@ -143,6 +143,14 @@ def test_what_fits_is_read(reader, value, read):
         (f.free_text, [], "cannot unmarshal array into Go struct field .Field of type string"),
         (f.name, "n" * 513, "Field is too long: 513 characters (limit: 512)"),
         (f.name, "a\n", "Field has control characters"),
+        (f.name, "a\u200b", "Field has a character that can't be printed (U+200B); take it out, for no path"),
+        (f.name, ".", 'Field can\'t be ".", for no path can hold it'),
+        (f.name, "..", 'Field can\'t be "..", for no path can hold it'),
+        (f.name, "\u202egnp", "Field has a character that can't be printed (U+202E)"),
+        (f.name, "a\u00a0b", "Field has a character that can't be printed (U+00A0)"),
+        (f.name, "\ud800", "Field has a character that can't be printed (U+D800)"),
+        (f.known_name, "a\x9b\n", "Field has control characters"),
+        (f.known_name, "n" * 513, "Field is too long: 513 characters (limit: 512)"),
         (f.flag, 1, "cannot unmarshal number into Go struct field .Field of type bool"),
         (f.flag, "true", "cannot unmarshal string into Go struct field .Field of type bool"),
         (f.integer, True, "cannot unmarshal bool into Go struct field .Field of type int"),
@@ -180,6 +188,32 @@ def test_what_does_not_fit_is_refused_by_its_field(reader, value, words):
     error = problem(reader, value)
     assert words in str(error)
     assert error.field.startswith("Field")
+
+
+@pytest.mark.parametrize(
+    ("reader", "value", "words"),
+    [
+        (f.text, 5, "Field: expected a string, got a number"),
+        (f.flag, "true", "Field: expected true or false, got a string"),
+        (f.integer, True, "Field: expected a whole number, got true"),
+        (f.number, {}, "Field: expected a number, got an object"),
+        (f.duration_s, True, 'Field: expected a duration such as "10s", got true'),
+        (f.duration_s, "10", 'missing unit in duration "10" in Field; write it as 10s, 1m30s or 500ms'),
+        (f.list_of(f.text, "[]string", 2), "a", "Field: expected a list of strings, got a string"),
+        (f.list_of(f.flag, "[]CheckType", 2), {}, "Field: expected a list, got an object"),
+        (f.map_of(f.text), "a", "Field: expected an object, got a string"),
+        (
+            f.object_of({}),
+            [{}, {}],
+            "Field: expected an object, got a list of 2; a block that is written several times is such a list",
+        ),
+        (f.object_of({"Port": f.port}), {"prot": 1}, 'unknown field "prot" in Field; did you mean "Port"?'),
+        (f.port, 65536, "Field must be from 0 to 65535, not 65536"),
+    ],
+)
+def test_a_problem_in_a_file_is_told_without_words_of_the_api(reader, value, words):
+    """There is no request in a file, and none of Go's types."""
+    assert problem(reader, value).plain_text == words
 
 
 @pytest.mark.parametrize(

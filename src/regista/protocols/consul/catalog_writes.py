@@ -28,6 +28,7 @@ from regista.protocols.consul.fields import (
     free_text,
     ignored,
     integer,
+    known_name,
     list_of,
     map_of,
     name,
@@ -95,9 +96,9 @@ _REGISTER_FIELDS: Fields = {
 }
 
 _DEREGISTER_FIELDS: Fields = {
-    "Node": name,
-    "ServiceID": name,
-    "CheckID": name,
+    "Node": known_name,
+    "ServiceID": known_name,
+    "CheckID": known_name,
     "Datacenter": text,
     "Address": ignored,
     "Token": ignored,

@@ -88,7 +88,25 @@ def free_text(value: Any, path: str) -> str:
 
 
 def name(value: Any, path: str) -> str:
-    """A string that names something."""
+    """A string that names something that is written: one that a path can hold, with escapes.
+
+    Source: Consul 1.9 takes others too, and can't be asked for them afterwards, nor told to forget them.
+    """
+    found = known_name(value, path)
+    if found in (".", ".."):
+        raise BadInput(f'{field_name(path)} can\'t be "{found}", for no path can hold it', field=field_name(path))
+    if not found.isprintable():
+        odd = next(character for character in found if not character.isprintable())
+        raise BadInput(
+            f"{field_name(path)} has a character that can't be printed (U+{ord(odd):04X}); take it out, for no "
+            "path can hold it",
+            field=field_name(path),
+        )
+    return found
+
+
+def known_name(value: Any, path: str) -> str:
+    """A string that names something that is there already, by whatever rules it came."""
     found = text(value, path)
     if len(found) > NAME_CHARACTERS_MAX:
         raise BadInput(
@@ -151,9 +169,11 @@ def duration_s(value: Any, path: str) -> float:
         try:
             seconds = parse_duration_s(value)
         except ValueError as error:
+            problem = f"{error} in {field_name(path)}; write it as 10s, 1m30s or 500ms"
             raise BadInput(
-                f"Request decode failed: {error} in {field_name(path)}; write it as 10s, 1m30s or 500ms",
+                f"Request decode failed: {problem}",
                 field=field_name(path),
+                plain_text=problem.removeprefix("time: "),
             ) from error
     elif isinstance(value, (int, float)) and not isinstance(value, bool):
         # Compared first, because an integer may be too large to be made a float.
@@ -250,14 +270,52 @@ def _wrong_type(value: Any, path: str, wanted: str) -> BadInput:
     given = kinds.get(type(value), type(value).__name__)
     where = f"struct field {path} of type {wanted}" if path else "value of type struct"
     return BadInput(
-        f"Request decode failed: json: cannot unmarshal {given} into Go {where}", field=field_name(path) or "body"
+        f"Request decode failed: json: cannot unmarshal {given} into Go {where}",
+        field=field_name(path) or "body",
+        plain_text=f"{field_name(path) or 'it'}: expected {_plain_type(wanted)}, got {_plain_value(value)}",
     )
+
+
+def _plain_type(wanted: str) -> str:
+    """What Go calls a type, in words."""
+    if wanted.startswith("[]"):
+        return "a list of strings" if wanted == "[]string" else "a list"
+    return _PLAIN_TYPES.get(wanted, "a list")
+
+
+def _plain_value(value: Any) -> str:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return "a string"
+        case int() | float():
+            return "a number"
+        case dict():
+            return "an object"
+        case list():
+            # What HCL makes of a block that may stand only once.
+            return f"a list of {len(value)}; a block that is written several times is such a list"
+        case _:
+            return "null"
+
+
+_PLAIN_TYPES = {
+    "string": "a string",
+    "int": "a whole number",
+    "float64": "a number",
+    "bool": "true or false",
+    "object": "an object",
+    "map": "an object",
+    "duration": 'a duration such as "10s"',
+}
 
 
 def _unknown_field(key: str, path: str, fields: Fields) -> BadInput:
     nearest = difflib.get_close_matches(_fold(key), [_fold(name) for name in fields], n=1, cutoff=0.5)
     hint = next((f'; did you mean "{name}"?' for name in fields if nearest and _fold(name) == nearest[0]), "")
     within = f" in {field_name(path)}" if path else ""
+    problem = f'unknown field "{key}"{within}{hint}'
     return BadInput(
-        f'Request decode failed: json: unknown field "{key}"{within}{hint}', field=field_name(f"{path}.{key}")
+        f"Request decode failed: json: {problem}", field=field_name(f"{path}.{key}"), plain_text=problem
     )

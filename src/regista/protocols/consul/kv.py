@@ -108,6 +108,7 @@ class Kv:
                 parameters=_GET,
                 access="key:read",
                 is_replicated=True,
+                parts_at_escapes=True,
             ),
             Route(
                 "PUT",
@@ -118,6 +119,7 @@ class Kv:
                 parameters=_PUT,
                 access="key:write",
                 body="bytes",
+                parts_at_escapes=True,
             ),
             Route(
                 "DELETE",
@@ -127,6 +129,7 @@ class Kv:
                 argument="key",
                 parameters=_DELETE,
                 access="key:write",
+                parts_at_escapes=True,
             ),
         )
 
@@ -195,7 +198,7 @@ class Kv:
             return encode_json(found, pretty=options.is_pretty) if found or not prefix else b""
 
         view = View(
-            f"kv keys\x00{options.key}\x00{separator}\x00{prefix}",
+            f"kv keys\x00{options.key}\x00{separator!r}\x00{prefix}",
             (shelf.prefix_topic(prefix),),
             encode,
             lambda: shelf.index_below(prefix),

@@ -41,6 +41,8 @@ in memory. One at both limits takes 13 KB, so what is known takes 55 MB at the m
 KNOWN_TAILS_MAX = 512
 """Programs that write number their targets, not their headers. At the limits above it comes to 7 MB."""
 
+_ESCAPED_SLASH = re.compile("%2f", re.IGNORECASE)
+
 _CHANGING_METHODS = frozenset((b"PUT", b"POST", b"DELETE"))
 """Their targets are many, for they name what is changed, and no answer to them is a stream."""
 
@@ -113,7 +115,7 @@ class Dispatcher:
         if not path.isprintable():
             raise BadInput("the path has characters that can't be printed")
         request = Request(method, path, Parameters(query), headers, no_body)
-        found = self._routes.find(request)
+        found = self._routes.find(request, _with_escaped_slashes(raw_path))
         if isinstance(found, Response):
             return self._labelled(found)
         return Head(
@@ -216,6 +218,12 @@ def _split(raw: bytes) -> tuple[bytes, bytes, bytes]:
     method, _, rest = raw.partition(b" ")
     target, _, tail = rest.partition(b" ")
     return method, target, tail
+
+
+def _with_escaped_slashes(raw_path: str) -> str:
+    """The path with all escapes undone but those of slashes; "" if it has none of these."""
+    parts = _ESCAPED_SLASH.split(raw_path) if "%2" in raw_path else ()
+    return "%2F".join(unquote_to_bytes(part).decode() for part in parts) if len(parts) > 1 else ""
 
 
 def failure_response(error: Exception, head: Head | None = None) -> Response:

@@ -46,6 +46,7 @@ class Route:
         load: whether it is refused, and when, if there is too much to do, see `admission`; None for the class that
             its method suggests.
         is_replicated: whether the answer rests on the replica alone, so that any process that has one may give it.
+        parts_at_escapes: whether escaped slashes in the argument part it too, as all do in Consul.
     """
 
     method: str
@@ -58,6 +59,7 @@ class Route:
     body: str = ""
     load: LoadClass | None = None
     is_replicated: bool = False
+    parts_at_escapes: bool = False
 
     @property
     def load_class(self) -> LoadClass:
@@ -79,6 +81,7 @@ class RouteTable:
             methods = self._patterns.setdefault(route.pattern, {})
             assert route.method not in methods, f"{route.method} {route.pattern} has two handlers"
             methods[route.method] = route.handler
+        self._parted_at_escapes = tuple({route.pattern for route in self.routes if route.parts_at_escapes})
         self._loads = {(route.method, route.handler): route.load_class for route in self.routes}
 
     def load_of(self, method: str, handler: Handler) -> LoadClass:
@@ -89,13 +92,20 @@ class RouteTable:
         """Every pattern with its methods, in the order in which they were given."""
         return {pattern: tuple(methods) for pattern, methods in self._patterns.items()}
 
-    def find(self, request: Request) -> Handler | Response:
+    def find(self, request: Request, written: str = "") -> Handler | Response:
         """The handler, after setting `request.argument`; or the response where there is none to call.
 
+        Args:
+            written: the path with its escaped slashes as they were written, if it has any. They part no segments,
+                but for routes that part there, so that every id can be named: `http%3A%2F%2Fa` has no empty one.
+
         Source: Consul 1.9 (behaviour): 301 to a clean path, and to a prefix, 404 without a body, 405 with `Allow`.
+            It takes escaped slashes for others, and so finds no instance whose id has two in a row.
         """
         path = request.path
-        clean = _clean(path) if "//" in path or "/." in path else path
+        segments = path if not written or path.startswith(self._parted_at_escapes) else written
+        is_odd = "//" in segments or "/." in segments
+        clean = _clean(path) if is_odd and _clean(segments) != segments else path
         methods = self._patterns.get(clean)
         if methods is None and f"{clean}/" in self._patterns:
             clean += "/"
