@@ -170,6 +170,27 @@ def test_a_service_that_is_critical_for_too_long_is_deregistered(agent):
     assert 'because check "beat" was critical for 1s' in late.text
 
 
+def test_what_is_kept_through_the_catalog_is_deregistered_too(agent):
+    """On a node of its own, by a check that somebody else makes; and the agent says beforehand that it will."""
+    definition = {"TCP": "10.0.0.7:5432", "Interval": "10s", "DeregisterCriticalServiceAfter": "1s"}
+    wanted = {
+        "Node": "db-host",
+        "Address": "10.0.0.7",
+        "Service": {"ID": "db-1", "Service": "db"},
+        "Check": {"CheckID": "up", "ServiceID": "db-1", "Status": "passing", "Definition": definition},
+    }
+    assert agent.put("/v1/catalog/register", wanted).status == 200
+    explained = agent.get("/v1/regista/explain/instance/db-1?node=db-host").text
+    assert 'It is removed once check \\"up\\" stays critical for 1s.' in explained
+    wanted["Check"]["Status"] = "critical"
+    assert agent.put("/v1/catalog/register", wanted).status == 200
+    before = agent.get("/v1/catalog/service/db")
+    gone = agent.get(f"/v1/catalog/service/db?index={before.index}&wait=6s")
+    assert gone.json == []
+    assert 0.5 <= gone.took_s < 3
+    assert "db-host" in {each["Node"] for each in agent.get("/v1/catalog/nodes").json}, "the node stays"
+
+
 def test_a_service_that_recovers_in_time_is_kept(agent):
     """A service that is critical again and again, but never for too long, stays."""
     agent.register(Name="web", Check={"CheckID": "beat", "TTL": "1h", "DeregisterCriticalServiceAfter": "1s"})

@@ -93,6 +93,7 @@ from regista.catalog.queries import (
 )
 from regista.catalog.query_execution import answer_query, find_query, is_uuid
 from regista.catalog.query_writes import create_query, delete_query, replace_query
+from regista.catalog.reaping import reaps_after_s
 from regista.catalog.replica import Catalog
 from regista.catalog.restoring import restore
 from regista.catalog.session_writes import create_session, destroy_session, is_well, session_key, settle_session
@@ -305,6 +306,7 @@ __all__ = [
     "put_config_entry",
     "query_topic",
     "read_filters",
+    "reaps_after_s",
     "register_check",
     "register_in_catalog",
     "register_node",

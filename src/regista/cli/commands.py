@@ -66,6 +66,8 @@ class LazyGroup(click.Group):
             if error.errno not in _CANT_WRITE:
                 raise
             sys.stderr.write(f"Error: the output can't be written: {error.strerror}.\n")
+            # What is left of it would be tried once more at the exit, and fail with a traceback.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             sys.exit(1)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

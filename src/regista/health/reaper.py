@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from regista.catalog import Catalog, deregister_service, is_drain
+from regista.catalog import Catalog, deregister_service, is_drain, reaps_after_s
 from regista.health.counters import Counters
 from regista.health.deadlines import Deadlines
 from regista.health.decide import drain_reason, reap_reason
@@ -64,7 +64,7 @@ class Reaper:
     def note(self, key: str, entry: Entry[Check], now_s: float) -> None:
         """Takes notice of a check's status and definition. One that belongs to no service ends nothing."""
         check = entry.record
-        after_s = self._after_s(check) if check.status == CRITICAL and check.service_id else 0.0
+        after_s = self._after_s(check) if check.status == CRITICAL else 0.0
         if after_s <= 0:
             self.drop(key)
             return
@@ -123,7 +123,7 @@ class Reaper:
 
     def _after_s(self, check: Check) -> float:
         """How long the check may be critical; 0 for ever. A drain is as short as it was asked for."""
-        after_s = check.definition.deregister_critical_service_after_s if check.definition else 0.0
+        after_s = reaps_after_s(check)
         if is_drain(check):
             return after_s
         return max(after_s, self._after_s_min) if after_s > 0 else 0.0

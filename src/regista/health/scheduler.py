@@ -35,7 +35,7 @@ from regista.health.silence import Part, Silence
 from regista.health.statuses import Statuses, WatchedCheck
 from regista.health.timer import Timer
 from regista.health.verdicts import Verdicts
-from regista.health.watching import Watching
+from regista.health.watching import Watching, concerns
 from regista.health.withholding import Withholding
 from regista.model import (
     PASSING,
@@ -337,9 +337,8 @@ class Scheduler:
             self._silence.sessions.note(change, now_s)
             self.passive.note(change)
             if isinstance(record, (Check, Service)):
-                changed_node_key = record.node.lower()
-                self._aliases.note(changed_node_key)
-                if changed_node_key == node_key:
+                self._aliases.note(record.node.lower())
+                if concerns(record, node_key):
                     here.append(record)
         self._watching.follow(here)
         self._timer.look_soon()

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
-from regista.catalog import Catalog, is_drain
+from regista.catalog import Catalog, is_drain, reaps_after_s
 from regista.health.protection import Limits, Scope, View
 from regista.health.rates import Rate, decide_service_rate
 from regista.health.settings import HealthSettings
 from regista.model import Manager, Service
 
 _MANAGERS: tuple[Manager, ...] = ("agent", "config")
-"""Whose instances end here; those of the catalog's callers are ended by these."""
+"""Whose leases and heartbeats are heard here."""
 
 _SWEEP_S = 60.0
 """How often services without instances are forgotten."""
@@ -109,14 +109,17 @@ class Scopes:
                 del self._services[name]
 
     def _is_at_risk(self, key: str, service: Service) -> bool:
-        if service.manager not in _MANAGERS:
+        if service.manager == "server":
             return False
-        if service.ttl_s > 0:
+        is_kept_here = service.manager in _MANAGERS
+        if is_kept_here and service.ttl_s > 0:
             return True
         for entry in self._catalog.check_indexes.by_instance.get(key, ()):
-            definition = entry.record.definition
-            if definition is None or is_drain(entry.record):
+            check = entry.record
+            if is_drain(check):
                 continue
-            if definition.ttl_s > 0 or definition.deregister_critical_service_after_s > 0:
+            if is_kept_here and check.definition is not None and check.definition.ttl_s > 0:
+                return True
+            if reaps_after_s(check) > 0:
                 return True
         return False

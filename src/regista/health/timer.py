@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections.abc import Callable
+
+logger = logging.getLogger(__name__)
+
+_AGAIN_S = 1.0
+"""After a mistake of ours. Nothing else would have what is due be done, until something changes."""
 
 
 class Timer:
@@ -53,7 +59,12 @@ class Timer:
 
     def _call(self) -> None:
         self.at_s = math.inf
-        self._set(self._tick())
+        try:
+            at_s = self._tick()
+        except Exception:
+            logger.exception("what was due for checks could not be done; it is tried again")
+            at_s = self._clock() + _AGAIN_S
+        self._set(at_s)
 
     def _set(self, at_s: float) -> None:
         if self._loop is None or at_s >= self.at_s:

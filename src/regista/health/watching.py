@@ -20,6 +20,14 @@ from regista.model import Check, Entry, Manager, Service
 _MANAGERS: tuple[Manager, ...] = ("agent", "config")
 
 
+def concerns(record: Check | Service, node_key: str) -> bool:
+    """Whether a record is watched here: it is of this node, or a caller of the catalog keeps it, on whatever node.
+
+    Of those only the time in critical is watched: somebody else makes the check.
+    """
+    return record.manager == "catalog" or record.node.lower() == node_key
+
+
 class Watching:
     """The checks that are run, and the leases that run.
 
@@ -57,14 +65,14 @@ class Watching:
         self._statuses = statuses
 
     def take_over(self, node: str) -> None:
-        """Watches what the catalog has of this node."""
+        """Watches what the catalog has of this node, and what its callers keep on others."""
         node_key = node.lower()
-        checks = self._catalog.check_indexes.by_node.get(node_key, {}).values()
-        services = self._catalog.service_indexes.by_node.get(node_key, {}).values()
-        self.follow([*(entry.record for entry in checks), *(entry.record for entry in services)])
+        records: list[Check | Service] = [entry.record for entry in self._catalog.checks.values()]
+        records += [entry.record for entry in self._catalog.services.values()]
+        self.follow([record for record in records if concerns(record, node_key)])
 
     def follow(self, records: Iterable[Check | Service]) -> None:
-        """Takes notice of checks and instances of this node that have changed, or are gone."""
+        """Takes notice of checks and instances that have changed, or are gone; of those that it `concerns`."""
         now_s = self._silence.hearing.now_s()
         instances: dict[str, None] = {}
         for record in records:
@@ -92,6 +100,10 @@ class Watching:
         if entry is None or entry.record.definition is None or entry.record.manager not in _MANAGERS:
             if watched is not None:
                 self._forget(watched)
+                reaper.drop(key)
+            if entry is not None and entry.record.manager == "catalog":
+                reaper.note(key, entry, now_s)
+            else:
                 reaper.drop(key)
             return
         if watched is None or watched.create_index != entry.create_index:

@@ -171,8 +171,8 @@ class Check(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True, gc=Fa
         service_name, service_tags: as they were when the check was registered (Consul keeps them so).
         type: the kind of its definition (`http`, `ttl`, …); "" where nobody runs it.
         definition: how it is made; None where nobody runs it.
-        shown_definition: what a caller of the catalog's paths said of how it is made, in Consul's form; for
-            readers only, nobody runs it.
+        shown_definition: what a caller of the catalog's paths said of how it is made, in Consul's form.
+            Nobody runs it; all that counts of it is `DeregisterCriticalServiceAfter`.
     """
 
     kind: ClassVar[str] = "check"

@@ -151,7 +151,11 @@ class AlertEngine:
 
     async def _keep_looking(self) -> None:
         while True:
-            self.tick()
+            try:
+                self.tick()
+            except Exception:
+                # One beat with a mistake of ours in it must not be the end of all alerting.
+                logger.exception("alerts could not be looked at; they will be again")
             await asyncio.sleep(self._settings.interval_s)
 
     async def _keep_house(self) -> None:

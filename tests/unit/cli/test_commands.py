@@ -1,6 +1,7 @@
 """The table of commands: each leads somewhere, and the light ones stay light."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,13 +83,20 @@ def test_a_misspelled_command(regista, words, said):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 @pytest.mark.parametrize("words", [["regista", "version"], ["consul", "version"]])
-def test_output_that_finds_no_room(words, tmp_path):
+@pytest.mark.parametrize("unbuffered", [{}, {"PYTHONUNBUFFERED": "1"}], ids=["buffered", "unbuffered"])
+def test_output_that_finds_no_room(words, unbuffered, tmp_path):
     """A full disk is told in a sentence, under either name of the program."""
     program = tmp_path / words[0]
     program.symlink_to(PROGRAM)
     with Path("/dev/full").open("w", encoding="utf-8") as full:
         done = subprocess.run(
-            [program, *words[1:]], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=30
+            [program, *words[1:]],
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"} | unbuffered,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=30,
         )
     assert (done.returncode, done.stderr) == (
         1,

@@ -8,9 +8,11 @@ import pytest
 from tests.unit.health.world import KEY, NODE, WEB, World, settle
 
 from regista.catalog import (
+    CatalogEntry,
     deregister_check,
     deregister_service,
     register_check,
+    register_in_catalog,
     set_check_status,
 )
 from regista.health import Observation
@@ -21,6 +23,7 @@ from regista.model import (
     Check,
     CheckDefinition,
     NotFound,
+    Service,
     StoreUnavailable,
     node_item_key,
 )
@@ -551,6 +554,70 @@ async def test_better_status_cancels_deregistration():
     assert WEB in world.catalog.services
     await world.advance(2)
     assert WEB not in world.catalog.services
+
+
+def kept_by_a_caller(world, status, *, after="90s", node="db-host", output=""):
+    """An instance and its check as a caller of the catalog's paths writes them, on a node of its own."""
+    check = Check(
+        node=node,
+        id="c",
+        name="c",
+        status=status,
+        output=output,
+        service_id="db",
+        service_name="db",
+        manager="catalog",
+        shown_definition={"HTTP": "http://db/", "DeregisterCriticalServiceAfter": after} if after else None,
+    )
+    service = Service(node=node, id="db", name="db", manager="catalog")
+    wanted = CatalogEntry(node, None, service, (check,), new_incarnation="i1")
+    world.writer.apply(register_in_catalog(world.catalog, wanted))
+
+
+@pytest.mark.parametrize("node", ["db-host", NODE])
+async def test_an_instance_kept_through_the_catalog_is_deregistered_after_critical(node):
+    """Whoever makes its check, and on whatever node; saying again that it is critical begins nothing anew."""
+    world = World().begin()
+    kept_by_a_caller(world, PASSING, node=node)
+    await world.advance(100)
+    kept_by_a_caller(world, CRITICAL, node=node)
+    await world.advance(60)
+    kept_by_a_caller(world, CRITICAL, node=node, output="still refused")
+    await world.advance(29)
+    assert node_item_key(node, "db") in world.catalog.services
+    await world.advance(2)
+    assert not world.catalog.services
+    assert not world.catalog.checks
+    assert world.scheduler.counters.deregistrations == {"critical": 1}
+    assert not world.probe.calls
+
+
+async def test_an_instance_kept_through_the_catalog_gets_its_time_again_after_a_restart():
+    """It is watched from the start on, and counts from there."""
+    world = World()
+    kept_by_a_caller(world, CRITICAL)
+    world.begin()
+    await world.advance(89)
+    assert len(world.catalog.services) == 1
+    await world.advance(2)
+    assert not world.catalog.services
+
+
+@pytest.mark.parametrize("after", ["", "0s"])
+async def test_an_instance_kept_through_the_catalog_stays_where_nothing_was_said(after):
+    """And so does one whose check got well, or no longer says that it ends the instance."""
+    world = World().begin()
+    kept_by_a_caller(world, CRITICAL, after=after)
+    await world.advance(10_000)
+    kept_by_a_caller(world, CRITICAL)
+    await world.advance(80)
+    kept_by_a_caller(world, PASSING)
+    await world.advance(80)
+    kept_by_a_caller(world, CRITICAL)
+    await world.advance(80)
+    kept_by_a_caller(world, CRITICAL, after=after)
+    await world.advance(10_000)
+    assert len(world.catalog.services) == 1
 
 
 async def test_node_check_deregisters_nothing():

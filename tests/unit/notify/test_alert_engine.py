@@ -1,5 +1,7 @@
 """Alerts over virtual time: when they fire, end, are written and told; with restarts and outages at any moment."""
 
+import asyncio
+import dataclasses
 import math
 from collections import Counter
 
@@ -43,6 +45,25 @@ async def test_an_alert_is_pending_first_then_fires_is_told_and_resolved_once():
     assert world.events() == [("alert.firing", alert.id), ("alert.resolved", alert.id)]
     assert world.messages() == [(["n1/c-web-1"], []), ([], ["n1/c-web-1"])]
     assert not world.catalog.alerting.notices
+
+
+async def test_a_beat_that_fails_is_not_the_last(monkeypatch, caplog):
+    """Whatever a beat fails of, it is logged, and the next one looks again."""
+    world = small_world()
+    world.engine._settings = dataclasses.replace(world.engine._settings, interval_s=0.0)
+    beats = iter([RuntimeError("a mistake"), None])
+    has_come = asyncio.Event()
+
+    def tick():
+        if (outcome := next(beats, None)) is not None:
+            raise outcome
+        has_come.set()
+
+    monkeypatch.setattr(world.engine, "tick", tick)
+    looking = asyncio.create_task(world.engine._keep_looking())
+    await asyncio.wait_for(has_come.wait(), 5)
+    looking.cancel()
+    assert "a mistake" in caplog.text
 
 
 async def test_what_ends_before_its_time_is_never_told():

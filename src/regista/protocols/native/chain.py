@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from regista.catalog import is_drain
-from regista.model import CRITICAL, Batch, Cause, Check, Tombstone, format_duration, format_time
+from regista.catalog import is_drain, reaps_after_s
+from regista.model import CRITICAL, Batch, Cause, Tombstone, format_duration, format_time
 from regista.protocols.native.facts import CheckFacts, InstanceFacts
 
 
@@ -64,7 +64,7 @@ def ends(facts: InstanceFacts) -> Iterator[tuple[str, float | None, str]]:
         span = format_duration(service.ttl_s)
         yield "lease", facts.lease_left_s, f"nobody renews it for {span}"
     for each in facts.checks:
-        after_s = _reaps_after_s(each.entry.record)
+        after_s = reaps_after_s(each.entry.record)
         if is_drain(each.entry.record):
             yield "drain", each.reap_left_s, "its drain is not cancelled"
         elif after_s:
@@ -110,7 +110,3 @@ def _told_moment(batch: Batch | None, index: int) -> str:
     if batch is None:
         return f"at index {index}, which is before what the log still has"
     return f"at index {index}, {format_time(batch.at_s)}, {told_cause(batch.cause)}"
-
-
-def _reaps_after_s(check: Check) -> float:
-    return check.definition.deregister_critical_service_after_s if check.definition and check.service_id else 0.0
