@@ -77,7 +77,8 @@ def read_file(path: Path, *, format_: str = "") -> ConfigFile:
     if len(data) > FILE_BYTES_MAX:
         raise ConfigError(f"{path} is larger than {FILE_BYTES_MAX} bytes; split it into several files.")
     try:
-        return ConfigFile(path, decode(data.decode()))
+        # Editors of Windows put a mark at the beginning, which nobody sees.
+        return ConfigFile(path, decode(data.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path} is not UTF-8 text: byte {error.start}.") from error
     except ConfigError as error:

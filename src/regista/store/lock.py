@@ -30,8 +30,9 @@ class DirectoryLock:
             self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(self._directory / FILE_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
+            problem = "it is no directory" if isinstance(error, FileExistsError) else error.strerror
             raise StoreUnavailable(
-                f"the data directory {self._directory} can't be used: {error.strerror}. Give another --data-dir, "
+                f"the data directory {self._directory} can't be used: {problem}. Give another --data-dir, "
                 "or mend its permissions."
             ) from error
         try:

@@ -47,19 +47,20 @@ class _Group:
 class _Outage:
     """Logs the beginning and the end of a time without writes; a line for each of them would fill the disk."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: Path | None) -> None:
+        self._store = path or "the store in memory"
         self._problem = ""
 
     def begin(self, problem: str) -> None:
         """Says why a write could not be made."""
         if problem != self._problem:
-            logger.warning("the store can't be written: %s. Reads go on; nothing new is kept", problem)
+            logger.warning("%s can't be written: %s. Reads go on; nothing new is kept", self._store, problem)
         self._problem = problem
 
     def end(self) -> None:
         """Says that a write was made."""
         if self._problem:
-            logger.warning("the store can be written again")
+            logger.warning("%s can be written again", self._store)
             self._problem = ""
 
 
@@ -80,7 +81,7 @@ class LogFile:
         self._path = path
         self._wall_clock = wall_clock
         self._connection: sqlite3.Connection | None = None
-        self._outage = _Outage()
+        self._outage = _Outage(path)
         self._retention = LogRetention(settings)
 
     def open(self) -> Snapshot:

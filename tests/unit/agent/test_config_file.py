@@ -113,6 +113,14 @@ def test_a_missing_file_is_named(tmp_path):
         read_file(tmp_path / "nope.json")
 
 
+@pytest.mark.parametrize(("name", "text"), [("a.json", '{"node_name": "n1"}'), ("a.hcl", 'node_name = "n1"')])
+def test_a_byte_order_mark_is_passed_over(tmp_path, name, text):
+    """Editors that put it there show nobody that they did."""
+    path = tmp_path / name
+    path.write_bytes(b"\xef\xbb\xbf" + text.encode())
+    assert read_file(path).content == {"node_name": "n1"}
+
+
 def test_text_that_is_not_utf8_is_refused(tmp_path):
     """A file in another encoding is an error, not a guess."""
     (tmp_path / "a.json").write_bytes(b'{"a": "\xe9"}')

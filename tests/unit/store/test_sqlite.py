@@ -390,8 +390,17 @@ async def test_an_outage_is_logged_once_at_its_beginning_and_at_its_end(tmp_path
             await store._in_writer(lambda: store._file._connection.execute("PRAGMA query_only = 0"))
             await end()
             await end()
-    begun = "the store can't be written: attempt to write a readonly database. Reads go on; nothing new is kept"
-    assert [record.getMessage() for record in caplog.records] == [begun, "the store can be written again"] * 2
+    file = tmp_path / FILE_NAME
+    begun = f"{file} can't be written: attempt to write a readonly database. Reads go on; nothing new is kept"
+    assert [record.getMessage() for record in caplog.records] == [begun, f"{file} can be written again"] * 2
+
+
+async def test_a_file_is_no_data_directory(tmp_path):
+    """Where a file stands in the directory's place, that is said."""
+    path = tmp_path / "data"
+    path.write_text("")
+    with pytest.raises(StoreUnavailable, match=r"data can't be used: it is no directory\. "):
+        await SqliteStore(path, StoreSettings(), wall_clock=lambda: 0.0).open(lambda _: None)
 
 
 async def test_a_proof_tells_a_store_that_cannot_be_written(tmp_path):
