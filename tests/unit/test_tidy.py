@@ -28,7 +28,9 @@ LONG_CLASSES: dict[str, int] = {}
 """As `LONG_FUNCTIONS`."""
 
 BROAD_HANDLERS = {
+    "health/timer.py": "what is due once and fails must not keep all that is due later from being done",
     "notify/alert_apprise_calls.py": "each of the library's many services fails in its own way, and tells the URL",
+    "notify/alert_engine.py": "a beat that fails must not be the last that looks for alerts",
     "protocols/dns/server.py": "a question that fails must not keep the loop from reading the next",
     "protocols/http/dispatch.py": "a door's outermost handler",
     "store/sqlite.py": "the writer thread hands an error to whoever asked for the job",
