@@ -154,12 +154,12 @@ def test_drops_of_a_chunks_own_head_are_no_progress(agent):
 
 def test_a_slow_body_that_keeps_to_the_rate_arrives(agent):
     """It may take many times as long as it may stand still."""
-    piece, count = b"x" * RATE_MIN, 10
+    piece, count = b"x" * RATE_MIN, 18
     length = b"Content-Length: %d" % (len(piece) * count)
     with Sender(agent).send(head(length, b"Connection: close")) as sender:
         for _ in range(count - 1):
             sender.send(piece)
-            assert sender.is_quiet(STALL_S / 2)
+            assert sender.is_quiet(STALL_S / 4)
         assert sender.began_s + 4 * STALL_S <= time.monotonic()
         answer = sender.send(piece).end()
     assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
