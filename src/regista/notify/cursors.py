@@ -21,9 +21,10 @@ _IDLE_TRANSACTIONS = 1000
 """A cursor that only moves past others' events is written each so many transactions; reading them again after a
 restart takes some ten milliseconds."""
 
-_IDLE_S = 3600.0
-"""Where less than that happens it is written each hour: after a crash, a cursor that nobody wrote for as long as
-the log is kept would look like a gap. Far below `store.log_retention`, and next to no transactions."""
+_IDLE_S = 600.0
+"""Where less than that happens it is written so often: after a crash, a cursor that nobody wrote for as long as
+the log is kept would look like a gap. A sixth of what `store.log_retention` is by default, and next to no
+transactions."""
 
 DELIVERY_CAUSE = caused_by("server", reason="webhook deliveries")
 

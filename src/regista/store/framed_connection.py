@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import logging
 from collections.abc import Callable
@@ -16,7 +17,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class FramedConnection(asyncio.Protocol, Generic[T]):
+class FramedConnection(asyncio.Protocol, abc.ABC, Generic[T]):
     """Takes messages as they arrive, and paces what is sent. A subclass says what becomes of them in `take`.
 
     Args:
@@ -35,13 +36,13 @@ class FramedConnection(asyncio.Protocol, Generic[T]):
         self._room = asyncio.Event()
         self._room.set()
 
+    @abc.abstractmethod
     def take(self, message: T) -> None:
         """Takes a message.
 
         Raises:
             KeyError, msgspec.MsgspecError: it holds what is no message; the connection ends.
         """
-        raise NotImplementedError
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Notes that the connection is there."""

@@ -72,8 +72,8 @@ async def test_recursors_that_ask_each_other_in_a_circle_come_to_an_end():
     upstream.transport.close()
 
 
-async def test_who_asks_once_more_shares_the_answer():
-    """A client that repeats its packet makes no second question; another one, and a later one, does."""
+async def asking_one_that_waits():
+    """A recursor that answers once it may, those who ask it, and the event that lets it."""
     may_answer = asyncio.Event()
 
     async def answer(data):
@@ -81,7 +81,12 @@ async def test_who_asks_once_more_shares_the_answer():
         return response(data)
 
     upstream, address = await upstream_of(answer)
-    asking = recursors(address, timeout_s=5)
+    return upstream, recursors(address, timeout_s=5), may_answer
+
+
+async def test_who_asks_once_more_shares_the_answer():
+    """A client that repeats its packet makes no second question; another one, and a later one, does."""
+    upstream, asking, may_answer = await asking_one_that_waits()
     both = [asyncio.ensure_future(asking.ask(question(), is_tcp=False)) for _ in range(2)]
     other = asyncio.ensure_future(asking.ask(question(8), is_tcp=False))
     await asyncio.sleep(0)
@@ -97,14 +102,7 @@ async def test_who_asks_once_more_shares_the_answer():
 
 async def test_who_goes_away_takes_nobody_along():
     """Of those who share an answer, one may be cancelled."""
-    may_answer = asyncio.Event()
-
-    async def answer(data):
-        await may_answer.wait()
-        return response(data)
-
-    upstream, address = await upstream_of(answer)
-    asking = recursors(address, timeout_s=5)
+    upstream, asking, may_answer = await asking_one_that_waits()
     first, second, third = (asyncio.ensure_future(asking.ask(question(), is_tcp=False)) for _ in range(3))
     await asyncio.sleep(0)
     second.cancel()
